@@ -1,0 +1,43 @@
+"""The errors of imagebus: what each one means for the program that meets it."""
+
+
+class ImagebusError(Exception):
+    """Any error that imagebus raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigurationError(ImagebusError):
+    """A flag, variable or file is wrong: the program ends with 2 and one line that names it.
+
+    Args:
+        message: what is wrong, with the value, and what to do.
+        flag: the flag as it is typed, such as ``--topic``; empty when no flag is at fault.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, flag: str = "") -> None:
+        super().__init__(f"{flag}: {message}" if flag else message)
+        self.flag = flag
+
+
+class BusError(ImagebusError):
+    """The broker refuses for good (rights, configuration): the program ends with 1 and is restarted."""
+
+
+class TooManyFailuresError(ImagebusError):
+    """A filter failed on so many frames in a row that the filter itself must be at fault: exit 1."""
+
+
+class FrameError(ImagebusError):
+    """One record or picture is at fault: it becomes a dead letter and the program goes on.
+
+    Args:
+        message: what is wrong, with the value.
+        reason: the short word under which such frames are counted.
+    """
+
+    def __init__(self, message: str, reason: str = "frame") -> None:
+        super().__init__(message)
+        self.reason = reason
