@@ -1,0 +1,24 @@
+"""Where imagebus keeps what it fetches, makes and remembers on this machine."""
+
+import os
+from pathlib import Path
+
+VARIABLE = "IMAGEBUS_DATA"
+
+
+def data_folder() -> Path:
+    """Name the folder of all data, absolute: $IMAGEBUS_DATA, else .imagebus of the checkout, else of the user.
+
+    Nothing is made here; who writes makes the folder below it: kafka, models, samples, logs, certificate, run.
+    """
+    chosen = os.environ.get(VARIABLE, "")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    root = checkout()
+    return root / ".imagebus" if root else Path.home() / ".local" / "share" / "imagebus"
+
+
+def checkout() -> Path | None:
+    """Find the root of the source tree this code runs from; None when it was installed away from one."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "src" / "imagebus").is_dir() and (root / "pyproject.toml").is_file() else None
