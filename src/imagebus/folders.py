@@ -7,9 +7,9 @@ VARIABLE = "IMAGEBUS_DATA"
 
 
 def data_folder() -> Path:
-    """Name the folder of all data, absolute: $IMAGEBUS_DATA, else .imagebus of the checkout, else of the user.
+    """Name the folder of all data: $IMAGEBUS_DATA, else .imagebus of the checkout, else of the user.
 
-    Nothing is made here; who writes makes the folder below it: kafka, models, samples, logs, certificate, run.
+    Absolute. Nothing is made here; who writes makes what is below: kafka models samples logs certificate run.
     """
     chosen = os.environ.get(VARIABLE, "")
     if chosen:
