@@ -26,8 +26,20 @@ class BusError(ImagebusError):
     """The broker refuses for good (rights, configuration): the program ends with 1 and is restarted."""
 
 
+class BrokerAwayError(BusError):
+    """The broker does not answer now; it may again."""
+
+
 class TooManyFailuresError(ImagebusError):
     """A filter failed on so many frames in a row that the filter itself must be at fault: exit 1."""
+
+
+class FetchError(ImagebusError):
+    """A file could not be fetched, or is not the one that was asked for; nothing was left in its place."""
+
+
+class ModelError(ImagebusError):
+    """The model cannot be had, read or run: no frame is at fault, so the program ends with 1."""
 
 
 class FrameError(ImagebusError):

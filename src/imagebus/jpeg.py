@@ -22,7 +22,18 @@ MAX_PIXELS = 40_000_000
 MAX_SCANS = 100
 """A progressive picture has about ten scans; each costs a pass over the whole picture."""
 
-SOI, EOI, SOS, DNL, DHP, EXP, COM, APP0, APP1, APP14 = 0xD8, 0xD9, 0xDA, 0xDC, 0xDE, 0xDF, 0xFE, 0xE0, 0xE1, 0xEE
+SOI, EOI, SOS, DNL, DHP, EXP, COM, APP0, APP1, APP14 = (
+    0xD8,
+    0xD9,
+    0xDA,
+    0xDC,
+    0xDE,
+    0xDF,
+    0xFE,
+    0xE0,
+    0xE1,
+    0xEE,
+)
 FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 HUFFMAN_HEADERS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 RESTARTS = range(0xD0, 0xD8)
@@ -97,7 +108,9 @@ def decode(data: bytes, min_width_px: int = 0, min_height_px: int = 0) -> Array:
     header = read_header(data)
     if header.components == 4:
         return _decode_inks(data, header.inks_inverted)
-    smallest = {"min_width": min_width_px, "min_height": min_height_px} if min_width_px or min_height_px else {}
+    smallest = (
+        {"min_width": min_width_px, "min_height": min_height_px} if min_width_px or min_height_px else {}
+    )
     try:
         pixels: Array = simplejpeg.decode_jpeg(data, "BGR", **smallest)
     except ValueError as error:

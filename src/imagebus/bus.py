@@ -1,0 +1,532 @@
+"""The bus: the one module that knows confluent-kafka.
+
+Everything else speaks of records, positions and acknowledgements, so that the client can be replaced here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports them without saying so
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from imagebus import properties
+from imagebus.codec import MAX_RECORD_BYTES
+from imagebus.connection import Acknowledged, Assigned, Listener, Position, Start
+from imagebus.errors import BrokerAwayError, BusError, ConfigurationError, FrameError
+from imagebus.log import warn
+from imagebus.record import Headers, Record
+from imagebus.topics import MAX_MESSAGE_BYTES, SETTINGS
+
+ANSWER_S = 5.0
+REFUSED_RECORD = {
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.INVALID_RECORD,
+}
+REFUSED_FOR_GOOD = {
+    KafkaError._AUTHENTICATION,
+    KafkaError._FATAL,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+COMMON = {
+    "socket.nagle.disable": True,
+    "reconnect.backoff.ms": 100,
+    "reconnect.backoff.max.ms": 1000,
+    "topic.metadata.refresh.interval.ms": 10_000,
+    "enable.metrics.push": False,
+    "log_level": 2,
+    "message.max.bytes": MAX_MESSAGE_BYTES,
+}
+PRODUCING = {"linger.ms": 0, "partitioner": "murmur2_random", "queue.buffering.max.kbytes": 256 * 1024}
+CONSUMING = {"fetch.min.bytes": 1, "queued.max.messages.kbytes": 16 * 1024}
+SAFE_PRODUCING = {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}
+"""What delivery relies on: no properties file may change it."""
+SAFE_CONSUMING = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "partition.assignment.strategy": "cooperative-sticky",
+}
+
+
+class Bus:
+    """A broker's address and the properties to reach it with.
+
+    Args:
+        kafka: HOST:PORT, several comma-separated.
+        config_file: librdkafka properties, one ``key=value`` a line; ``IMAGEBUS_KAFKA_SASL_PASSWORD`` and its
+            kin (``SASL_``, ``SSL_``, ``SECURITY_``) go above it.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or librdkafka refuses a property.
+    """
+
+    def __init__(self, kafka: str = "localhost:9092", config_file: Path | None = None) -> None:
+        self.kafka = kafka
+        self._properties = {
+            **properties.from_file(config_file),
+            **properties.from_environment(),
+            "bootstrap.servers": kafka,
+        }
+        self._admin = self._client(AdminClient, {})
+
+    def _client(self, kind: Any, settings: Mapping[str, Any], kafka: Mapping[str, Any] | None = None) -> Any:
+        """Make a client: our defaults, under the user's properties, under what we rely on."""
+        config = {**COMMON, **settings, **self._properties, **(kafka or {})}
+        try:
+            return kind(config)
+        except KafkaException as error:
+            raise ConfigurationError(error.args[0].str(), "--kafka-config") from error
+
+    def topics(self) -> dict[str, int]:
+        """Return every topic but Kafka's own, with its number of partitions.
+
+        Raises:
+            BrokerAwayError: no answer within five seconds.
+        """
+        try:
+            found = self._admin.list_topics(timeout=ANSWER_S).topics
+        except KafkaException as error:
+            raise _classified(error.args[0], f"the broker at {self.kafka} does not answer") from error
+        return {name: len(topic.partitions) for name, topic in found.items() if not name.startswith("__")}
+
+    def ensure_topic(self, topic: str, settings: Mapping[str, str] = SETTINGS) -> None:
+        """Make the topic with the settings of a frame topic, or report what is unfit about it as it is.
+
+        Raises:
+            BrokerAwayError: no answer in time.
+            BusError: the topic is missing and may not be made here; says which settings it needs.
+            ConfigurationError: Kafka refuses the name.
+        """
+        if topic in self.topics():
+            self._report_unfit(topic)
+            return
+        new = NewTopic(topic, -1, -1, config=dict(settings))
+        try:
+            self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return
+            if reason.code() == KafkaError.TOPIC_EXCEPTION:
+                raise ConfigurationError(f"topic {topic}: {reason.str()}", "--topic") from error
+            wanted = " ".join(f"{key}={value}" for key, value in settings.items())
+            raise _classified(
+                reason, f"topic {topic} does not exist and cannot be made (make it with: {wanted})"
+            ) from error
+
+    def _report_unfit(self, topic: str) -> None:
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        try:
+            found = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
+        except KafkaException:
+            return  # no right to look: the first frame that is too large will say so
+        limit = int(found["max.message.bytes"].value)
+        if limit < MAX_RECORD_BYTES:
+            warn(f"topic {topic} takes records up to {limit} bytes, a frame may have {MAX_RECORD_BYTES}:")
+            warn("larger frames will become dead letters; raise its max.message.bytes")
+
+    def publisher(self) -> Publisher:
+        """Return a new publisher; it connects by itself and waits as long as the broker is away."""
+        state = Availability(self.kafka)
+        return Publisher(
+            self._client(Producer, PRODUCING, {**SAFE_PRODUCING, "error_cb": state.error}), state
+        )
+
+    def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> Subscriber:
+        """Return a new member of the group, which reads its share of the topic's partitions."""
+        state = Availability(self.kafka)
+        subscriber = Subscriber(topic, start, listener, state)
+        consumer = self._client(
+            Consumer,
+            CONSUMING,
+            {
+                **SAFE_CONSUMING,
+                "group.id": group,
+                "error_cb": state.error,
+                "on_commit": subscriber._on_commit,
+            },
+        )
+        subscriber._begin(consumer)
+        return subscriber
+
+    def tail(self) -> Tail:
+        """Return a reader without a group, for those who only look."""
+        return Tail(self)
+
+
+class Availability:
+    """Tells, once each way, that the broker went away and that it is back; keeps what is fatal."""
+
+    def __init__(self, kafka: str) -> None:
+        self._kafka = kafka
+        self._fatal: BusError | None = None
+        self.away = False
+
+    def error(self, error: KafkaError) -> None:
+        """Take librdkafka's word on the connection."""
+        if error.fatal() or error.code() in REFUSED_FOR_GOOD:
+            self._fatal = BusError(f"the broker at {self._kafka} refuses: {error.str()}")
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away:
+            self.away = True
+            warn(f"the broker at {self._kafka} is away; waiting for it")
+
+    def answered(self) -> None:
+        """Note that the broker did something for us."""
+        if self.away:
+            self.away = False
+            warn(f"the broker at {self._kafka} is back")
+
+    def check(self) -> None:
+        """Raise what will not mend by waiting."""
+        if self._fatal:
+            raise self._fatal
+
+
+class Publisher:
+    """Sends records and tells of each whether it is safe."""
+
+    def __init__(self, producer: Any, state: Availability) -> None:
+        self._producer = producer
+        self._state = state
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        timestamp_ms: int,
+        headers: Headers,
+        acknowledged: Acknowledged,
+    ) -> None:
+        """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
+
+        def report(error: KafkaError | None, _message: Message) -> None:
+            if error is None:
+                self._state.answered()
+            acknowledged(_delivery_error(error, topic))
+
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=report
+                )
+            except BufferError:  # the client's own buffer is full: the broker is slow or away
+                self.poll(0.1)
+            except KafkaException as error:
+                acknowledged(_delivery_error(error.args[0], topic))
+                return
+            else:
+                return
+
+    def poll(self, timeout_s: float = 0.0) -> None:
+        """Serve acknowledgements, waiting for the first at most that long.
+
+        Raises:
+            BusError: the broker refuses for good.
+        """
+        self._producer.poll(timeout_s)
+        self._state.check()
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all is acknowledged or the time is over; return how many records are not."""
+        return int(self._producer.flush(timeout_s))
+
+    @property
+    def pending(self) -> int:
+        """Return how many records wait for their acknowledgement to be served."""
+        return len(self._producer)
+
+
+@dataclass(frozen=True, slots=True)
+class LogOffsets:
+    """Looks offsets of one topic up."""
+
+    consumer: Any
+    topic: str
+
+    def edges(self, partition: int) -> tuple[int, int]:
+        """Return the oldest offset kept and the one that the next record gets."""
+        low, high = self.consumer.get_watermark_offsets(
+            TopicPartition(self.topic, partition), timeout=ANSWER_S, cached=False
+        )
+        return int(low), int(high)
+
+    def at(self, partition: int, timestamp_ms: int) -> int:
+        """Return the first offset captured at that time or later; the end where there is none."""
+        wanted = TopicPartition(self.topic, partition, timestamp_ms)
+        found = self.consumer.offsets_for_times([wanted], timeout=ANSWER_S)[0].offset
+        return int(found) if found >= 0 else self.edges(partition)[1]
+
+
+class Subscriber:
+    """A member of a group. All calls, and those of its listener, happen in one thread."""
+
+    def __init__(self, topic: str, start: Start, listener: Listener, state: Availability) -> None:
+        self._topic = topic
+        self._start = start
+        self._listener = listener
+        self._state = state
+        self._consumer: Any = None
+
+    def _begin(self, consumer: Any) -> None:
+        self._consumer = consumer
+        consumer.subscribe(
+            [self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def read(self, limit: int, timeout_s: float) -> list[Record]:
+        """Return at most that many records, waiting for the first at most that long.
+
+        Raises:
+            BusError: the broker refuses for good.
+        """
+        records = [r for message in _poll(self._consumer, limit, timeout_s) if (r := self._record(message))]
+        self._state.check()
+        return records
+
+    def _record(self, message: Any) -> Record | None:
+        if (error := message.error()) is None:
+            self._state.answered()
+            return _record(message)
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise BusError(f"{self._topic}: {error.str()}; the log moved under this reader, start it again")
+        if error.code() in REFUSED_FOR_GOOD:
+            raise BusError(f"reading {self._topic}: {error.str()}")
+        self._state.error(error)
+        return None
+
+    def commit(self, positions: Mapping[int, Position]) -> None:
+        """Commit without waiting; a failure is told and the next commit covers it."""
+        self._consumer.commit(offsets=self._offsets(positions), asynchronous=True)
+
+    def commit_and_wait(self, positions: Mapping[int, Position]) -> None:
+        """Commit and wait for the broker's word.
+
+        Raises:
+            BusError: the broker did not take it; what lies after the last commit will be read again.
+        """
+        if not positions:
+            return
+        try:
+            self._consumer.commit(offsets=self._offsets(positions), asynchronous=False)
+        except KafkaException as error:
+            raise _classified(error.args[0], f"committing {self._topic} failed") from error
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _offsets(self, positions: Mapping[int, Position]) -> list[TopicPartition]:
+        return [
+            TopicPartition(self._topic, partition, position.offset, position.metadata)
+            for partition, position in positions.items()
+        ]
+
+    def _on_commit(self, error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
+        if error is not None and error.code() != KafkaError._NO_OFFSET:
+            warn(f"committing {self._topic} failed ({error.str()}); the next commit covers it")
+
+    def _on_assign(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        assigned = self._until_answered(lambda: self._resolve(partitions))
+        self._listener.assigned(assigned)
+        self._consumer.incremental_assign(
+            [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
+        )
+
+    def _on_revoke(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        positions = self._listener.revoked([p.partition for p in partitions])
+        try:
+            self.commit_and_wait(positions)
+        except BusError as error:
+            warn(f"{error}; the next owner repeats what was not committed")
+        self._consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._listener.lost([p.partition for p in partitions])
+        self._consumer.incremental_unassign(partitions)
+
+    def _until_answered(self, ask: Callable[[], list[Assigned]]) -> list[Assigned]:
+        """Ask again while the broker is away: an assignment that comes amid an outage must not end us."""
+        give_up = time.monotonic() + 240  # below max.poll.interval.ms, after which the partitions are lost
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.code() in REFUSED_FOR_GOOD or time.monotonic() > give_up:
+                    raise BusError(f"positions of {self._topic}: {reason.str()}") from error
+                warn(f"positions of {self._topic} are not to be had yet ({reason.str()})")
+                time.sleep(0.5)
+
+    def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
+        """Find where to begin; what was not committed yet is committed now, before any work."""
+        log = LogOffsets(self._consumer, self._topic)
+        assigned, first = [], {}
+        for found in self._consumer.committed(partitions, timeout=ANSWER_S):
+            low, high = log.edges(found.partition)
+            if found.offset == OFFSET_INVALID or found.offset > high:
+                first[found.partition] = Position(self._start(log, found.partition))
+            position = first.get(found.partition) or Position(found.offset, found.metadata or "")
+            assigned.append(Assigned(found.partition, position, low))
+        if first:
+            self._consumer.commit(offsets=self._offsets(first), asynchronous=False)
+        return assigned
+
+
+class Tail:
+    """Reads without a group and without commits: from the newest record of a partition on."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._state = Availability(bus.kafka)
+        settings = {"group.id": "imagebus.tail", "auto.offset.reset": "latest", "error_cb": self._state.error}
+        self._reader = bus._client(Consumer, CONSUMING, settings)
+        self._probe = bus._client(Consumer, CONSUMING, settings)
+        self._followed: set[tuple[str, int]] = set()
+        self._bus = bus
+
+    def newest(self, topic: str) -> Record | None:
+        """Return the record with the latest timestamp, none where the topic is empty or missing.
+
+        Raises:
+            BrokerAwayError: no answer in time.
+        """
+        log = LogOffsets(self._probe, topic)
+        try:
+            places = []
+            for partition in range(self._bus.topics().get(topic, 0)):
+                low, high = log.edges(partition)
+                if high > low:
+                    places.append(TopicPartition(topic, partition, high - 1))
+            self._probe.assign(places)
+            records = self._one_each(len(places))
+        except KafkaException as error:
+            raise _classified(error.args[0], f"reading {topic}") from error
+        finally:
+            self._probe.unassign()
+        return max(records, key=lambda record: record.timestamp_ms, default=None)
+
+    def _one_each(self, wanted: int) -> list[Record]:
+        found: dict[int, Record] = {}
+        give_up = time.monotonic() + ANSWER_S
+        while len(found) < wanted and time.monotonic() < give_up:
+            for message in _poll(self._probe, wanted, 0.2):
+                if message.error() is None:
+                    found.setdefault(message.partition(), _record(message))
+        return list(found.values())
+
+    def follow(self, partitions: set[tuple[str, int]]) -> None:
+        """Read exactly these (topic, partition) from now on; new ones from their newest record.
+
+        Raises:
+            BrokerAwayError: no answer in time; what was followed before still is.
+        """
+        gone, new = self._followed - partitions, partitions - self._followed
+        try:
+            begin = [TopicPartition(t, p, self._newest_offset(t, p)) for t, p in sorted(new)]
+            if gone:
+                self._reader.incremental_unassign([TopicPartition(t, p) for t, p in sorted(gone)])
+            if begin:
+                self._reader.incremental_assign(begin)
+        except KafkaException as error:
+            raise _classified(error.args[0], "following topics") from error
+        self._followed = set(partitions)
+
+    def _newest_offset(self, topic: str, partition: int) -> int:
+        low, high = LogOffsets(self._reader, topic).edges(partition)
+        return max(low, high - 1)
+
+    def read(self, timeout_s: float, limit: int = 100) -> list[Record]:
+        """Return records as they come, waiting for the first at most that long.
+
+        Raises:
+            BusError: the broker refuses for good.
+        """
+        records = []
+        for message in _poll(self._reader, limit, timeout_s):
+            if (error := message.error()) is None:
+                self._state.answered()
+                records.append(_record(message))
+            elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._followed.discard((message.topic(), message.partition()))
+            else:
+                self._state.error(error)
+        self._state.check()
+        return records
+
+    @property
+    def away(self) -> bool:
+        """Return whether every broker is out of reach."""
+        return self._state.away
+
+    def close(self) -> None:
+        """End both connections."""
+        self._reader.close()
+        self._probe.close()
+
+
+def _poll(consumer: Any, limit: int, timeout_s: float) -> Iterator[Any]:
+    """Yield what is there, waiting for the first only (``consume`` would wait until it has all)."""
+    for _ in range(limit):
+        if (message := consumer.poll(timeout_s)) is None:
+            return
+        yield message
+        timeout_s = 0.0
+
+
+def _record(message: Any) -> Record:
+    kind, timestamp = message.timestamp()
+    return Record(
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        timestamp_ms=-1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
+        key=message.key(),
+        value=message.value(),
+        headers=tuple(message.headers() or ()),
+    )
+
+
+def _delivery_error(error: KafkaError | None, topic: str) -> Exception | None:
+    """Say whether a record that was not delivered is itself at fault, or the bus."""
+    if error is None:
+        return None
+    if error.code() in REFUSED_RECORD:
+        return FrameError(f"{topic} does not take it: {error.str()}", "refused")
+    return BusError(f"publishing on {topic}: {error.str()}")
+
+
+def _classified(error: KafkaError, what: str) -> BusError:
+    """Return the error under our own names: away for now, or refused."""
+    away = error.retriable() or error.code() in (
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError.REQUEST_TIMED_OUT,
+    )
+    return (BrokerAwayError if away else BusError)(f"{what}: {error.str()}")

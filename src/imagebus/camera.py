@@ -1,0 +1,204 @@
+"""A camera on the bus: pictures in, frames out, in order, numbered and stamped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from imagebus import jpeg, trace
+from imagebus.capture_clock import CaptureClock
+from imagebus.connection import Connection, Publishing
+from imagebus.errors import BrokerAwayError, BusError, FrameError, ImagebusError
+from imagebus.frame import Frame, Hop
+from imagebus.log import warn
+from imagebus.outgoing import frame_record
+from imagebus.version import VERSION
+
+IN_FLIGHT = 8
+Picture = tuple[bytes, int]
+Sent = Callable[[Frame], None]
+
+
+class CameraPublisher:
+    """Publishes the pictures of one camera from a thread of its own.
+
+    While the broker is slow or away, a live camera keeps the newest pictures and drops its oldest; anything
+    else, such as a file, waits in ``publish``. Both are counted.
+
+    Args:
+        bus: where to.
+        topic: is made where it is missing.
+        source: the camera's name, the key of its records.
+        kind: the program, as the trail names it.
+        live: whether pictures come whether or not they are taken.
+        queue_pictures: how many may wait.
+        on_sent: called with each frame as it goes out, in the publishing thread.
+
+    Attributes:
+        published: frames that the broker acknowledged.
+        dropped: pictures dropped because the queue was full.
+        refused: frames that the broker would not take.
+    """
+
+    def __init__(
+        self,
+        bus: Connection,
+        topic: str,
+        source: str,
+        *,
+        kind: str = "producer",
+        live: bool = True,
+        queue_pictures: int = 32,
+        on_sent: Sent | None = None,
+    ) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._source = source
+        self._kind = kind
+        self._live = live
+        self._on_sent = on_sent
+        self._limit = queue_pictures
+        self._clock = CaptureClock()
+        self._waiting: deque[Picture] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._give_up_at = float("inf")
+        self._failure: ImagebusError | None = None
+        self.published = 0
+        self.dropped = 0
+        self.refused = 0
+        self._thread = threading.Thread(target=self._run, name=f"publish {source}", daemon=True)
+        self._thread.start()
+
+    def publish(self, picture: bytes, captured_monotonic_ns: int | None = None) -> None:
+        """Take a JPEG in; it is turned upright and stripped of metadata.
+
+        Args:
+            picture: a JPEG.
+            captured_monotonic_ns: when it was taken, by ``time.monotonic_ns``; now where not given.
+
+        Raises:
+            FrameError: no acceptable JPEG; nothing is published, the next picture may be good.
+            BusError: the broker refuses for good.
+            ConfigurationError: it refuses the topic's name.
+        """
+        upright = jpeg.upright(picture)
+        taken_ns = time.monotonic_ns() if captured_monotonic_ns is None else captured_monotonic_ns
+        with self._changed:
+            if self._live and len(self._waiting) >= self._limit:
+                self._waiting.popleft()
+                self.dropped += 1
+            while len(self._waiting) >= self._limit and not self._failure and not self._closing:
+                self._changed.wait(0.2)
+            if self._failure:
+                raise self._failure
+            self._waiting.append((upright, taken_ns))
+            self._changed.notify_all()
+
+    def close(self, timeout_s: float = 5.0) -> int:
+        """Send what waits, wait for the broker's word, and return how many pictures it did not take.
+
+        Raises:
+            BusError: the broker refused for good.
+        """
+        with self._changed:
+            self._closing = True
+            self._give_up_at = time.monotonic() + timeout_s
+            self._changed.notify_all()
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+        return len(self._waiting) + self._unacknowledged
+
+    def _run(self) -> None:
+        publisher = self._bus.publisher()
+        self._unacknowledged = 0
+        try:
+            if self._make_topic():
+                self._send_all(publisher)
+                left_s = max(0.0, min(self._give_up_at - time.monotonic(), 1e6))
+                self._unacknowledged = publisher.flush(left_s)
+        except ImagebusError as error:
+            with self._changed:
+                self._failure = self._failure or error
+                self._changed.notify_all()
+
+    @property
+    def _over(self) -> bool:
+        return self._closing and time.monotonic() >= self._give_up_at
+
+    def _make_topic(self) -> bool:
+        told = False
+        while not self._over:
+            try:
+                self._bus.ensure_topic(self._topic)
+            except BrokerAwayError as error:
+                if not told:
+                    warn(f"{error}; waiting for it")
+                told = True
+                time.sleep(0.3)
+            else:
+                return True
+        return False
+
+    def _send_all(self, publisher: Publishing) -> None:
+        while not self._over and not self._failure:
+            publisher.poll(0.0)
+            if publisher.pending >= IN_FLIGHT:
+                publisher.poll(0.05)
+                continue
+            with self._changed:
+                if not self._waiting:
+                    if self._closing:
+                        return
+                    # Acknowledgements are served meanwhile, so not for long while some are missing.
+                    self._changed.wait(0.02 if publisher.pending else 0.5)
+                    continue
+                picture = self._waiting.popleft()
+                self._changed.notify_all()
+            self._send(publisher, picture)
+
+    def _send(self, publisher: Publishing, picture: Picture) -> None:
+        image, taken_ns = picture
+        frame = self._frame(image, taken_ns)
+        try:
+            record = frame_record(frame, self._topic, trace.begin())
+        except FrameError as error:
+            self._count(error)
+            return
+        publisher.send(
+            record.topic,
+            record.key,
+            record.value,
+            timestamp_ms=record.timestamp_ms,
+            headers=record.headers,
+            acknowledged=self._count,
+        )
+        if self._on_sent:
+            self._on_sent(frame)
+
+    def _frame(self, image: bytes, taken_ns: int) -> Frame:
+        epoch, sequence, captured_ns = self._clock.stamp(taken_ns)
+        header = jpeg.read_header(image)
+        hop = Hop(self._source, self._kind, VERSION, self._topic, captured_ns, time.time_ns())
+        return Frame(
+            source=self._source,
+            epoch=epoch,
+            sequence=sequence,
+            captured_ns=captured_ns,
+            width=header.width,
+            height=header.height,
+            image=image,
+            trail=(hop,),
+        )
+
+    def _count(self, error: Exception | None) -> None:
+        if error is None:
+            self.published += 1
+        elif isinstance(error, FrameError):
+            self.refused += 1
+            warn(f"{self._source}: a frame was not published: {error}")
+        else:
+            self._failure = error if isinstance(error, ImagebusError) else BusError(str(error))

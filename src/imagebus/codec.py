@@ -1,0 +1,110 @@
+"""Frames to bytes and back: one typed, bounded msgpack map, as ``docs/frame.md`` specifies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from imagebus import jpeg
+from imagebus.errors import FrameError
+from imagebus.frame import Detection, Frame
+
+CONTENT_TYPE = "application/vnd.imagebus.frame+msgpack;v=1"
+MAX_RECORD_BYTES = 10 * 1024 * 1024
+MAX_ATTRIBUTES_BYTES = 64 * 1024
+MAX_NAME_BYTES = 256
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the record's value.
+
+    Raises:
+        FrameError: the frame is beyond a bound of the format, so that no reader would take it.
+    """
+    data = _encoder.encode(frame)
+    _check_size(data)
+    _check_fields(_typed(data))
+    return data
+
+
+def decode(data: bytes) -> Frame:
+    """Return the frame of a record's value, its picture cleaned of metadata.
+
+    Every bound is checked before a pixel is decoded.
+
+    Raises:
+        FrameError: with reason ``undecodable`` (no frame of version 1) or ``picture`` (its JPEG).
+    """
+    _check_size(data)
+    frame = _typed(data)
+    _check_fields(frame)
+    picture = jpeg.clean(frame.image)
+    _check_dimensions(frame, picture)
+    return frame if picture is frame.image else msgspec.structs.replace(frame, image=picture)
+
+
+def _typed(data: bytes) -> Frame:
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise FrameError(f"not a frame of version 1: {error}", "undecodable") from error
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MAX_RECORD_BYTES:
+        raise FrameError(
+            f"a record of {len(data)} bytes, at most {MAX_RECORD_BYTES} are allowed", "undecodable"
+        )
+
+
+def _check_fields(frame: Frame) -> None:
+    """Check what types alone cannot say."""
+    for name in _names(frame):
+        if not name.isascii() and len(name.encode()) > MAX_NAME_BYTES:
+            raise FrameError(f"a name of {len(name.encode())} bytes, at most {MAX_NAME_BYTES}", "undecodable")
+    for detection in frame.detections:
+        _check_box(detection, frame)
+    if frame.attributes or any(detection.attributes for detection in frame.detections):
+        _check_attributes(frame)
+    if any(hop.is_open for hop in frame.trail):
+        raise FrameError("a hop of the trail has no stage", "undecodable")
+
+
+def _names(frame: Frame) -> Iterator[str]:
+    yield from (frame.source, frame.epoch, frame.run)
+    for detection in frame.detections:
+        yield detection.label
+        yield detection.track or ""
+    for hop in frame.trail:
+        yield from (hop.stage, hop.kind, hop.version, hop.topic, *(hop.searched or ()))
+        if hop.model:
+            yield from (hop.model.name, hop.model.digest)
+
+
+def _check_box(detection: Detection, frame: Frame) -> None:
+    left, top, right, bottom = detection.box
+    if not (left < right <= frame.width and top < bottom <= frame.height):
+        raise FrameError(
+            f"box {list(detection.box)} is empty or outside the picture of {frame.width}x{frame.height}",
+            "undecodable",
+        )
+
+
+def _check_attributes(frame: Frame) -> None:
+    maps = [frame.attributes, *(detection.attributes for detection in frame.detections)]
+    size = sum(len(_encoder.encode(attributes)) for attributes in maps if attributes)
+    if size > MAX_ATTRIBUTES_BYTES:
+        raise FrameError(f"{size} bytes of attributes, at most {MAX_ATTRIBUTES_BYTES}", "undecodable")
+
+
+def _check_dimensions(frame: Frame, picture: bytes) -> None:
+    header = jpeg.read_header(picture)
+    if (header.width, header.height) != (frame.width, frame.height):
+        raise FrameError(
+            f"the picture is {header.width}x{header.height}, the frame says {frame.width}x{frame.height}",
+            "picture",
+        )

@@ -1,0 +1,117 @@
+"""What the library expects of a connection to the bus; ``bus`` keeps it on Kafka, ``testing`` in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from imagebus.record import Headers, Record
+
+Acknowledged = Callable[[Exception | None], None]
+"""Called once a record is safe on the broker (None), or never will be (FrameError or BusError)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a group stands in a partition: the next offset to read, and a word carried with it."""
+
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A partition that was given to this reader: where it begins, and what the log still holds.
+
+    ``position`` is the group's committed one, or where ``--start`` led; ``low`` the oldest offset kept.
+    """
+
+    partition: int
+    position: Position
+    low: int
+
+
+class Offsets(Protocol):
+    """Looks offsets of one topic up."""
+
+    def edges(self, partition: int) -> tuple[int, int]:
+        """Return the oldest offset kept and the one that the next record gets."""
+
+    def at(self, partition: int, timestamp_ms: int) -> int:
+        """Return the first offset captured at that time or later; the end where there is none."""
+
+
+Start = Callable[[Offsets, int], int]
+"""Where to begin in a partition without a commit: given the log's offsets and the partition."""
+
+
+class Listener(Protocol):
+    """What a reader is told of the partitions that come and go."""
+
+    def assigned(self, partitions: Iterable[Assigned]) -> None:
+        """Begin with these partitions."""
+
+    def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
+        """Finish or abandon these partitions and return what to commit."""
+
+    def lost(self, partitions: Iterable[int]) -> None:
+        """Forget these partitions: somebody else has them."""
+
+
+class Publishing(Protocol):
+    """Sends records and tells of each whether it is safe."""
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        timestamp_ms: int,
+        headers: Headers,
+        acknowledged: Acknowledged,
+    ) -> None:
+        """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
+
+    def poll(self, timeout_s: float = 0.0) -> None:
+        """Serve acknowledgements, waiting for the first at most that long."""
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all is acknowledged or the time is over; return how many records are not."""
+
+    @property
+    def pending(self) -> int:
+        """Return how many records wait for their acknowledgement to be served."""
+
+
+class Reading(Protocol):
+    """A member of a group."""
+
+    def read(self, limit: int, timeout_s: float) -> list[Record]:
+        """Return at most that many records, waiting for the first at most that long."""
+
+    def commit(self, positions: Mapping[int, Position]) -> None:
+        """Commit without waiting; a failure is told and the next commit covers it."""
+
+    def commit_and_wait(self, positions: Mapping[int, Position]) -> None:
+        """Commit and wait for the broker's word."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Connection(Protocol):
+    """A bus."""
+
+    def topics(self) -> dict[str, int]:
+        """Return every topic but Kafka's own, with its number of partitions."""
+
+    def ensure_topic(self, topic: str, settings: Mapping[str, str] = ...) -> None:
+        """Make the topic where it is missing."""
+
+    def publisher(self) -> Publishing:
+        """Return a new publisher."""
+
+    def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> Reading:
+        """Return a new member of the group."""

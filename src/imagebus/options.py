@@ -1,0 +1,91 @@
+"""Options: each is declared once, as a field, and is a flag, a variable, a line of help and a check."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from pydantic_settings import CliPositionalArg as Positional
+
+from imagebus.errors import ConfigurationError
+from imagebus.text import printable
+
+__all__ = ["BusOptions", "Field", "Options", "Positional"]
+
+PREFIX = "IMAGEBUS_"
+
+
+class Options(BaseSettings):
+    """The options of a program; ``--max-fps`` is also the variable ``IMAGEBUS_MAX_FPS``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    shortcuts: ClassVar[dict[str, str]] = {}
+    """Short flags by field name; those of the base classes are added."""
+
+    @classmethod
+    def parse(
+        cls, argv: Sequence[str] | None = None, prog: str | None = None, description: str | None = None
+    ) -> Self:
+        """Read flags, then variables, then defaults; ``--help`` prints and exits with 0.
+
+        Raises:
+            ConfigurationError: a value does not pass its check.
+        """
+        parser = argparse.ArgumentParser(
+            prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
+            cls,
+            root_parser=parser,
+            cli_shortcuts=cls._all_shortcuts(),
+            cli_kebab_case=True,
+            cli_implicit_flags="toggle",
+            cli_hide_none_type=True,
+            cli_avoid_json=True,
+        )
+        args = None if argv is None else list(argv)
+        try:
+            return CliApp.run(cls, cli_args=args, cli_settings_source=source)
+        except ValidationError as error:
+            raise _first_fault(error) from error
+        except SettingsError as error:
+            raise ConfigurationError(printable(str(error))) from error
+
+    @classmethod
+    def _all_shortcuts(cls) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            found.update(vars(base).get("shortcuts", {}))
+        return found
+
+
+class BusOptions(Options):
+    """The options of everything that talks to the broker."""
+
+    shortcuts: ClassVar[dict[str, str]] = {"quiet": "q"}
+
+    kafka: str = Field("localhost:9092", description="addresses of the broker, HOST:PORT, comma-separated")
+    kafka_config: Path | None = Field(
+        None, description="file of librdkafka properties (TLS, SASL ...), one key=value a line"
+    )
+    quiet: bool = Field(False, description="do not print a line a frame")
+
+
+def _first_fault(error: ValidationError) -> ConfigurationError:
+    """Turn pydantic's report into one line that names flag, value and reason."""
+    fault: Any = error.errors(include_url=False)[0]
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    what = fault["msg"].removeprefix("Value error, ")
+    value = printable(repr(fault["input"]))
+    return ConfigurationError(f"{what}, not {value}", f"--{field.replace('_', '-')}" if field else "")

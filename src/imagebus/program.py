@@ -1,0 +1,23 @@
+"""How a program of imagebus starts and ends: errors become one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from imagebus.errors import ImagebusError
+from imagebus.text import printable
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run ``main`` and exit: with its status, or an imagebus error's own after one line that says why."""
+    name = Path(sys.argv[0]).name
+    try:
+        sys.exit(main() or 0)
+    except ImagebusError as error:
+        print(f"{name}: {printable(str(error))}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
