@@ -16,7 +16,7 @@ LIVE = "live"
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 Text = Annotated[str, Meta(max_length=256)]
-Count = Annotated[int, Meta(ge=0, lt=2**63)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Pixels = Annotated[int, Meta(ge=1, le=65535)]
 Edge = Annotated[int, Meta(ge=0, le=65535)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -104,7 +104,7 @@ class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """
         return jpeg.decode(self.image, min_width_px, min_height_px)
 
-    def with_image(self, image: bytes | np.ndarray[Any, np.dtype[np.uint8]], quality: int = 90) -> Frame:
+    def with_image(self, image: bytes | np.ndarray[Any, np.dtype[np.uint8]], quality: int = 85) -> Frame:
         """Return this frame with another picture of the same size.
 
         Args:
@@ -114,7 +114,10 @@ class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Raises:
             FrameError: the size differs, so that the boxes would no longer fit.
         """
-        data = jpeg.clean(image) if isinstance(image, bytes) else jpeg.encode(image, quality, like=self.image)
+        if isinstance(image, bytes):
+            data = jpeg.clean(image)
+        else:
+            data = jpeg.encode(image, quality, whole_colour=jpeg.read_header(self.image).whole_colour)
         header = jpeg.read_header(data)
         if (header.width, header.height) != (self.width, self.height):
             raise FrameError(
