@@ -41,7 +41,9 @@ class StartOptions(FolderOptions):
         pattern=r"^[1-9][0-9]*[kKmMgG]$",
         description="memory of the Java heap at most, such as 512m, 2g",
     )
-    java_options: str = Field("", description="more options for Java, separated by blanks")
+    java_options: str = Field(
+        "", description="more options for Java, such as --java-options='-Xms1g -Xlog:gc'"
+    )
     foreground: bool = Field(
         False, description="stay with the broker and end with its status, for a supervisor"
     )

@@ -1,0 +1,106 @@
+"""What all tests may ask for: a real broker, and the pictures, videos and models kept elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from imagebus.folders import checkout
+from imagebus.kafka.local import LocalBroker
+from imagebus.kafka.probe import free_port
+from imagebus.kafka.process import Process, die_with_parent
+from imagebus.kafka.state import read
+
+IMAGEBUS = Path(sys.executable).with_name("imagebus")
+START_S = 120.0
+
+
+class Broker:
+    """A real Kafka in a folder of its own; it ends when the test run does, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; after a kill, with the same records."""
+        command = [str(IMAGEBUS), *f"kafka start --foreground --port {self.port} --data".split()]
+        quick = "--java-options=-XX:TieredStopAtLevel=1"  # half the processor time, for a short life
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "start.txt").open("ab") as said:
+            self.child = subprocess.Popen(
+                [*command, str(self.folder), quick], stdout=said, stderr=said, preexec_fn=die_with_parent
+            )
+        deadline = time.monotonic() + START_S
+        while not LocalBroker(self.folder).status()[0]:
+            if self.child.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the broker did not start:\n{(self.folder / 'start.txt').read_text()}")
+            time.sleep(0.05)
+
+    @property
+    def process(self) -> Process:
+        """The Java process itself."""
+        state = read(self.folder)
+        assert state is not None
+        return state.process
+
+    def kill(self) -> None:
+        """Kill it as a power cut would, without a word."""
+        self.process.send(signal.SIGKILL)
+        self.child.wait(30)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.child.terminate()
+        self.child.wait(60)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the one broker that the test run shares: take topics and groups of your own names."""
+    broker = Broker(tmp_path_factory.mktemp("kafka"))
+    yield broker.address
+    broker.stop()
+
+
+@pytest.fixture
+def new_broker(tmp_path: Path) -> Iterator[Callable[[], Broker]]:
+    """Make brokers that a test may kill: ``new_broker().kill()``."""
+    made: list[Broker] = []
+
+    def make() -> Broker:
+        made.append(Broker(tmp_path / f"broker{len(made)}"))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Folder of the test pictures and videos: $IMAGEBUS_ASSETS, else beside the checkout."""
+    root = checkout()
+    assert root is not None
+    return _existing(Path(os.environ.get("IMAGEBUS_ASSETS") or root.parent / "shared" / "assets"))
+
+
+@pytest.fixture(scope="session")
+def models(assets: Path) -> Path:
+    """Folder of the test models, beside the assets."""
+    return _existing(assets.parent / "models")
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        pytest.fail(f"no folder {folder}: set IMAGEBUS_ASSETS to the folder of the test assets")
+    return folder.absolute()
