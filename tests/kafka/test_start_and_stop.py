@@ -147,19 +147,14 @@ def test_a_start_that_fails_shows_the_end_of_the_log(kafka_command: CommandLine)
     assert re.search(r"imagebus: the broker ended while it started", started.stderr)
 
 
+def foreground(folder: Path, port: int) -> subprocess.Popen[str]:
+    command = [str(IMAGEBUS), "kafka", "start", "--foreground", f"--data={folder}", f"--port={port}"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
 def test_the_foreground_broker_ends_with_the_signal_it_is_handed(kafka_command: CommandLine) -> None:
     port = free_port()
-    command = [
-        IMAGEBUS,
-        "kafka",
-        "start",
-        "--foreground",
-        "--data",
-        kafka_command.folder,
-        "--port",
-        str(port),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervised:
+    with foreground(kafka_command.folder, port) as supervised:
         assert supervised.stderr is not None
         lines = iter(supervised.stderr.readline, "")
         assert any(f"{HOST}:{port}" in line for line in lines)
@@ -172,8 +167,7 @@ def test_the_foreground_broker_ends_with_the_signal_it_is_handed(kafka_command: 
 
 
 def test_the_foreground_broker_does_not_outlive_a_killed_parent(kafka_command: CommandLine) -> None:
-    command = [IMAGEBUS, "kafka", "start", "--foreground", "--data", kafka_command.folder, "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as supervised:
+    with foreground(kafka_command.folder, 0) as supervised:
         assert supervised.stderr is not None
         assert any("Kafka" in line for line in iter(supervised.stderr.readline, ""))
         process = kafka_command.process

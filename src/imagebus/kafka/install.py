@@ -21,8 +21,11 @@ STALL_S = 20
 Fetch = Callable[[Jar], Path]
 
 
-def ensure_jars() -> Path:
+def ensure_jars(repository: str = "") -> Path:
     """Return the folder of the jars, after fetching what is missing; a cut-off fetch goes on where it was.
+
+    Args:
+        repository: address of a Maven repository; empty means Maven's usual one.
 
     Raises:
         ImagebusError: a jar can't be fetched, or is not the pinned one.
@@ -33,15 +36,15 @@ def ensure_jars() -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target.parent / ".lock"):
         if not jars.installed():
-            _install(target)
+            _install(target, repository)
     return target
 
 
-def _install(target: Path) -> None:
+def _install(target: Path, repository: str) -> None:
     wanted = jars.pinned()
     downloads = target.with_name("downloads")
     progress = Progress(sum(jar.size for jar in wanted))
-    fetch = _fetcher(downloads, progress)
+    fetch = _fetcher(downloads, repository, progress)
     staging = target.with_name(f"{target.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -77,7 +80,7 @@ def _checked(jar: Jar, fetch: Fetch) -> Path:
     )
 
 
-def _fetcher(cache: Path, progress: Progress) -> Fetch:
+def _fetcher(cache: Path, repository: str, progress: Progress) -> Fetch:
     """Make the function that fetches one jar by jgo into ``cache``."""
     try:
         from jgo.maven import MavenContext, PythonResolver
@@ -86,7 +89,8 @@ def _fetcher(cache: Path, progress: Progress) -> Fetch:
             "the local broker needs the extra 'broker': pip install 'imagebus[broker]'"
         ) from error
     resolver = PythonResolver(progress_callback=progress.file)
-    context = MavenContext(resolver=resolver, repo_cache=cache, timeout=STALL_S)
+    remotes = {"mirror": repository.rstrip("/")} if repository else None
+    context = MavenContext(resolver, repo_cache=cache, remote_repos=remotes, timeout=STALL_S)
 
     def fetch(jar: Jar) -> Path:
         artifact = context.create_dependency(jar.coordinate).artifact

@@ -30,7 +30,7 @@ ONCE = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 def launch(folder: Path, options: StartOptions, port: int, controller_port: int) -> subprocess.Popen[bytes]:
     """Fetch, set up and format what is missing, start the broker and note its process; it is not ready."""
     java = find_java()
-    classes = f"{ensure_jars()}/*"
+    classes = f"{ensure_jars(options.repository)}/*"
     write_settings(folder, port, controller_port)
     ensure_formatted(folder, [java, *ONCE, "-cp", classes])
     console = "warn" if options.foreground else "off"

@@ -44,6 +44,7 @@ class StartOptions(FolderOptions):
     java_options: str = Field(
         "", description="more options for Java, such as --java-options='-Xms1g -Xlog:gc'"
     )
+    repository: str = Field("", description="address of a Maven repository to fetch Kafka from (a mirror)")
     foreground: bool = Field(
         False, description="stay with the broker and end with its status, for a supervisor"
     )
