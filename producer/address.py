@@ -1,0 +1,89 @@
+"""What the user typed, and how FFmpeg is to open it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from secrecy import mask
+
+from imagebus.errors import ConfigurationError
+
+FIRST_CAMERA = "/dev/video0"
+DEVICE = re.compile(r"/dev/video\d+")
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+MAY_BE_A_FILE = {"http", "https", "ftp", "sftp"}
+SHORT_ANALYSIS = {"analyzeduration": "500000"}
+"""Half a second is enough to know a camera's coding; by default FFmpeg listens for five."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One source of pictures.
+
+    ``live`` is none where only opening tells: an http address may be a camera or a file on a server.
+    ``open_s`` and ``read_s`` bound the waiting for a connection and for the next picture.
+    """
+
+    url: str
+    shown: str
+    live: bool | None
+    format: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    open_s: float = 5.0
+    read_s: float = 4.0
+
+
+def parse(text: str, first_camera: str = FIRST_CAMERA) -> Address:
+    """Tell a camera device, an address and a file apart.
+
+    Raises:
+        ConfigurationError: there is no such file or device.
+    """
+    if not text:
+        raise ConfigurationError("name a camera: WEBCAM, a file, or an address such as rtsp://host/path")
+    if text.lower() == "webcam":
+        return _device(first_camera)
+    if DEVICE.fullmatch(text):
+        return _device(text)
+    if text.lower().startswith("lavfi:"):
+        return Address(text[6:], text, live=True, format="lavfi")
+    scheme = SCHEME.match(text)
+    if scheme and scheme[1].lower() == "file":
+        return _file(text[scheme.end() :])
+    return _stream(text, scheme[1].lower()) if scheme else _file(text)
+
+
+def _device(path: str) -> Address:
+    """Return a local camera by way of Video4Linux."""
+    if not Path(path).exists():
+        raise ConfigurationError(f"there is no camera at {path}; plug one in, or name a file or an address")
+    return Address(path, path, live=True, format="v4l2")
+
+
+def _stream(text: str, scheme: str) -> Address:
+    """Return something that FFmpeg opens by address."""
+    options = dict(SHORT_ANALYSIS)
+    if scheme in ("rtsp", "rtsps"):
+        options["rtsp_transport"] = "tcp"
+    if scheme in MAY_BE_A_FILE:
+        # A live playlist (HLS) is read a segment at a time: seconds pass between two reads.
+        return Address(text, mask(text), live=None, options=tuple(options.items()), read_s=10.0)
+    return Address(text, mask(text), live=True, options=tuple(options.items()))
+
+
+def _file(text: str) -> Address:
+    """Return a file, whatever characters its name holds."""
+    path = Path(text).expanduser()
+    try:
+        if path.is_dir():
+            raise ConfigurationError(f"{text} is a folder; name one file in it")
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"{text} cannot be read: {why}") from error
+    # "file:" keeps FFmpeg from reading a colon in the name as a protocol, the option a % as a pattern.
+    return Address(f"file:{os.path.abspath(path)}", text, live=False, options=(("pattern_type", "none"),))
