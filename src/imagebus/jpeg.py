@@ -50,8 +50,8 @@ class Header:
     width: int
     height: int
     components: int
-    halved_colour: bool
-    """Whether colour is stored at less than full resolution (4:2:0 and its kin)."""
+    whole_colour: bool
+    """Whether colour is stored at full resolution (4:4:4)."""
     orientation: int
     """Exif: 1 is upright, 2..8 must be mirrored or turned first."""
     inks_inverted: bool
@@ -93,7 +93,7 @@ def upright(data: bytes, quality: int = 90) -> bytes:
     header, kept = _walk(data, header_only=False)
     if header.orientation == 1 and header.components != 4:
         return kept
-    return encode(_turn(decode(kept), header.orientation), quality, like=kept)
+    return encode(_turn(decode(kept), header.orientation), quality, whole_colour=header.whole_colour)
 
 
 def decode(data: bytes, min_width_px: int = 0, min_height_px: int = 0) -> Array:
@@ -108,24 +108,26 @@ def decode(data: bytes, min_width_px: int = 0, min_height_px: int = 0) -> Array:
     header = read_header(data)
     if header.components == 4:
         return _decode_inks(data, header.inks_inverted)
-    smallest = (
-        {"min_width": min_width_px, "min_height": min_height_px} if min_width_px or min_height_px else {}
-    )
     try:
-        pixels: Array = simplejpeg.decode_jpeg(data, "BGR", **smallest)
+        pixels: Array = simplejpeg.decode_jpeg(data, "BGR", **_halved(header, min_width_px, min_height_px))
     except ValueError as error:
         raise FrameError(f"the JPEG cannot be decoded: {error}", "picture") from error
     return pixels
 
 
-def encode(pixels: Array, quality: int = 85, *, like: bytes | None = None) -> bytes:
-    """Encode (height, width, 3) uint8 BGR pixels.
+def _halved(header: Header, min_width_px: int, min_height_px: int) -> dict[str, int]:
+    """Tell the decoder how small it may go, by halving only: its other ratios cost more than the whole."""
+    for factor in (8, 4, 2) if min_width_px or min_height_px else ():
+        width, height = -(-header.width // factor), -(-header.height // factor)
+        if width >= min_width_px and height >= min_height_px:
+            return {"min_width": width, "min_height": height}
+    return {}
 
-    Colour is stored at half resolution (4:2:0) unless ``like`` is a JPEG that keeps it whole.
-    """
-    whole = like is not None and not read_header(like).halved_colour and read_header(like).components > 1
+
+def encode(pixels: Array, quality: int = 85, *, whole_colour: bool = False) -> bytes:
+    """Encode (height, width, 3) uint8 BGR pixels; colour at half resolution (4:2:0) unless asked whole."""
     data: bytes = simplejpeg.encode_jpeg(
-        np.ascontiguousarray(pixels), quality, "BGR", "444" if whole else "420"
+        np.ascontiguousarray(pixels), quality, "BGR", "444" if whole_colour else "420"
     )
     return data
 
@@ -179,9 +181,9 @@ def _walk(data: bytes, *, header_only: bool) -> tuple[Header, bytes]:
             at = end.start()
     if shape is None or (not scans and not header_only):
         refuse("it has no picture data")
-    width, height, components, halved = shape
+    width, height, components, whole = shape
     parts.append(b"\xff\xd9")
-    return Header(width, height, components, halved, orientation, inverted), b"".join(parts)
+    return Header(width, height, components, whole, orientation, inverted), b"".join(parts)
 
 
 def _segment(data: bytes, at: int) -> tuple[bytes, int]:
@@ -195,7 +197,7 @@ def _segment(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _frame_header(marker: int, body: bytes) -> tuple[int, int, int, bool]:
-    """Check a frame header (T.81, B.2.2); return width, height, components, halved colour."""
+    """Check a frame header (T.81, B.2.2); return width, height, components, whole colour."""
     if marker not in HUFFMAN_HEADERS:
         refuse(f"coding ff {marker:02x} (arithmetic, lossless or hierarchical) is not widely readable")
     if len(body) < 6 or len(body) != 6 + 3 * body[5]:
@@ -206,7 +208,7 @@ def _frame_header(marker: int, body: bytes) -> tuple[int, int, int, bool]:
     if not width or not height or width * height > MAX_PIXELS:
         refuse(f"it claims {width}x{height} pixels, at most {MAX_PIXELS} go through")
     factors = body[7::3]
-    return width, height, components, len(set(factors)) > 1
+    return width, height, components, components > 1 and len(set(factors)) == 1
 
 
 def _kept(marker: int, body: bytes) -> bytes | None:

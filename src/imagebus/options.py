@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -43,7 +44,9 @@ class Options(BaseSettings):
             ConfigurationError: a value does not pass its check.
         """
         parser = argparse.ArgumentParser(
-            prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+            prog,
+            description=inspect.cleandoc(description or ""),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
             cls,
@@ -85,7 +88,10 @@ class BusOptions(Options):
 def _first_fault(error: ValidationError) -> ConfigurationError:
     """Turn pydantic's report into one line that names flag, value and reason."""
     fault: Any = error.errors(include_url=False)[0]
-    field = str(fault["loc"][0]) if fault["loc"] else ""
     what = fault["msg"].removeprefix("Value error, ")
-    value = printable(repr(fault["input"]))
-    return ConfigurationError(f"{what}, not {value}", f"--{field.replace('_', '-')}" if field else "")
+    if not fault["loc"]:
+        return ConfigurationError(what)
+    flag = "--" + str(fault["loc"][0]).replace("_", "-")
+    if fault["type"] == "missing":
+        return ConfigurationError("must be given", flag)
+    return ConfigurationError(f"{what}, not {printable(repr(fault['input']))}", flag)
