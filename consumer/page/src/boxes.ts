@@ -1,0 +1,62 @@
+import { colourOf } from "./colours";
+import type { Detection, Frame } from "./frame";
+
+const LABEL_AT_MOST = 40;
+const FONT = "600 12px system-ui, sans-serif";
+
+/** Draw a frame's boxes on a canvas of any size that lies exactly over the picture.
+ *
+ * `perPixel` is how many canvas pixels make one pixel on the screen: lines and letters keep their size.
+ */
+export function drawBoxes(canvas: HTMLCanvasElement, frame: Frame, perPixel: number): void {
+  const context = canvas.getContext("2d")!;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  const scale = { x: canvas.width / frame.width, y: canvas.height / frame.height };
+  for (const detection of frame.detections) strokeBox(context, detection, scale, perPixel);
+  for (const detection of frame.detections) writeLabel(context, detection, scale, perPixel);
+}
+
+export function colour(detection: Detection): string {
+  return detection.redacted ? "#f2f4f7" : colourOf(detection.label);
+}
+
+export function label(detection: Detection): string {
+  const name = [...detection.label].slice(0, LABEL_AT_MOST).join("");
+  return `${name} ${Math.round(100 * detection.confidence)}%${detection.redacted ? " · redacted" : ""}`;
+}
+
+interface Scale {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The line lies just inside the box, so that it never leaves the picture; redacted ones are dashed. */
+function strokeBox(context: CanvasRenderingContext2D, found: Detection, scale: Scale, perPixel: number): void {
+  const line = Math.max(1, 2 * perPixel);
+  const [left, top, right, bottom] = found.box;
+  const width = Math.max((right - left) * scale.x - line, 0.1);
+  const height = Math.max((bottom - top) * scale.y - line, 0.1);
+  context.lineWidth = line;
+  context.strokeStyle = colour(found);
+  context.setLineDash(found.redacted ? [5 * perPixel, 4 * perPixel] : []);
+  context.strokeRect(left * scale.x + line / 2, top * scale.y + line / 2, width, height);
+}
+
+/** The label stands on the box's upper edge, or inside where there is no room above. */
+function writeLabel(context: CanvasRenderingContext2D, found: Detection, scale: Scale, perPixel: number): void {
+  const words = label(found);
+  context.setTransform(perPixel, 0, 0, perPixel, 0, 0);
+  context.font = FONT;
+  context.textBaseline = "middle";
+  context.direction = "ltr";
+  const width = context.measureText(words).width + 8;
+  const room = { x: context.canvas.width / perPixel - width, y: (found.box[1] * scale.y) / perPixel };
+  const x = Math.max(0, Math.min((found.box[0] * scale.x) / perPixel, room.x));
+  const y = room.y >= 17 ? room.y - 17 : room.y;
+  context.fillStyle = colour(found);
+  context.fillRect(x, y, width, 17);
+  context.fillStyle = "#0b0e12";
+  context.fillText(words, x + 4, y + 9);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+}

@@ -1,0 +1,164 @@
+import { drawBoxes } from "./boxes";
+import type { About } from "./connection";
+import type { Decoded, RecordDecoder } from "./decoder";
+import type { Frame } from "./frame";
+import { duration, type Liveness, liveness } from "./liveness";
+
+interface Shown {
+  readonly frame: Frame;
+  readonly about: About;
+  /** performance.now() when the record came to the server, and when its picture was taken. */
+  readonly arrived: number;
+  readonly captured: number;
+}
+
+/** One feed on the page. Its data attributes tell what is on the canvas at this moment. */
+export class Tile {
+  readonly element: HTMLElement;
+  private readonly picture: HTMLCanvasElement;
+  private readonly boxes: HTMLCanvasElement;
+  private readonly stage: HTMLElement;
+  private readonly resize = new ResizeObserver(() => this.drawBoxes());
+  private shown: Shown | null = null;
+  private broken = 0;
+  private removed = false;
+
+  constructor(
+    readonly topic: string,
+    readonly source: string,
+    private readonly decoder: RecordDecoder,
+  ) {
+    const template = document.querySelector<HTMLTemplateElement>("#tile")!;
+    this.element = (template.content.cloneNode(true) as DocumentFragment).querySelector<HTMLElement>(".tile")!;
+    this.stage = this.find(".stage");
+    this.picture = this.find(".picture") as HTMLCanvasElement;
+    this.boxes = this.find(".boxes") as HTMLCanvasElement;
+    this.element.dataset["topic"] = topic;
+    this.element.dataset["source"] = source;
+    this.write(".source", source).title = source;
+    this.write(".topic bdi", topic).title = topic;
+    this.picture.setAttribute("aria-label", `Live picture of ${source} on ${topic}`);
+    this.resize.observe(this.stage);
+    this.tick(true, "");
+  }
+
+  /** How many services the newest picture has passed; many while that is not known. */
+  get hops(): number {
+    return this.shown?.frame.hops ?? 99;
+  }
+
+  get state(): Liveness {
+    return this.element.dataset["state"] as Liveness;
+  }
+
+  /** Decode a record and show it; resolves when that is done or given up. */
+  async receive(about: About, bytes: ArrayBuffer): Promise<void> {
+    const arrived = performance.now() - about.silent;
+    const received = performance.now();
+    try {
+      const decoded = await this.decoder.decode(bytes, this.source);
+      if (this.removed) decoded.picture.close();
+      else this.show(decoded, about, arrived, received);
+    } catch (error) {
+      this.countBroken(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  remove(): void {
+    this.removed = true;
+    this.resize.disconnect();
+    this.element.remove();
+  }
+
+  /** Bring every word about time up to date; `why` says what is in the way where the page is not connected. */
+  tick(connected: boolean, why: string): void {
+    if (!this.shown) {
+      this.setState("waiting", this.broken > 0 ? "Unreadable" : "Waiting");
+      this.write(".hint", this.broken > 0 ? "What came cannot be read as a frame" : why || "Waiting for its next picture");
+      return;
+    }
+    const { about, arrived, captured } = this.shown;
+    const now = performance.now();
+    const silent = now - arrived;
+    const age = now - captured;
+    const state = liveness({ silent, age, rate: about.rate, connected });
+    this.setState(state, words(state, silent, age, why));
+    this.write(".age", duration(age));
+    this.write(".rate", state === "stale" || about.rate === 0 ? "–" : `${about.rate.toFixed(1)} fps`);
+  }
+
+  private show({ frame, picture, sha256 }: Decoded, about: About, arrived: number, received: number): void {
+    const ageThen = Math.max(0, about.now - Number(frame.capturedNs / 1_000_000n));
+    this.shown = { frame, about, arrived, captured: received - ageThen };
+    this.picture.getContext("bitmaprenderer")!.transferFromImageBitmap(picture);
+    this.drawBoxes();
+    this.describe(frame);
+    const { dataset } = this.element;
+    dataset["partition"] = String(about.partition);
+    dataset["offset"] = String(about.offset);
+    dataset["epoch"] = frame.epoch;
+    dataset["width"] = String(frame.width);
+    dataset["height"] = String(frame.height);
+    dataset["capturedNs"] = String(frame.capturedNs);
+    if (sha256) dataset["sha256"] = sha256;
+    dataset["sequence"] = String(frame.sequence);
+  }
+
+  /** The boxes' canvas has the resolution of the screen, so that lines and letters are sharp at any size. */
+  private drawBoxes(): void {
+    if (!this.shown) return;
+    const { frame } = this.shown;
+    const fit = Math.min(this.stage.clientWidth / frame.width, this.stage.clientHeight / frame.height);
+    const width = Math.max(1, Math.round(frame.width * fit * devicePixelRatio));
+    const height = Math.max(1, Math.round(frame.height * fit * devicePixelRatio));
+    if (this.boxes.width !== width) this.boxes.width = width;
+    if (this.boxes.height !== height) this.boxes.height = height;
+    drawBoxes(this.boxes, frame, devicePixelRatio);
+  }
+
+  private describe(frame: Frame): void {
+    this.write(".sequence", String(frame.sequence));
+    this.write(".size", `${frame.width}×${frame.height}`);
+    this.write(".model bdi", frame.models.join(" + ") || "none on this stage");
+    this.element.classList.toggle("undetected", frame.models.length === 0);
+    this.write(".found", found(frame));
+  }
+
+  private countBroken(problem: string): void {
+    this.broken += 1;
+    this.element.dataset["broken"] = String(this.broken);
+    const note = this.write(".broken", `${this.broken} unreadable`);
+    note.hidden = false;
+    note.title = `The last one: ${problem}`;
+  }
+
+  private setState(state: Liveness, text: string): void {
+    this.element.dataset["state"] = state;
+    this.write(".state-text", text);
+  }
+
+  private find(selector: string): HTMLElement {
+    return this.element.querySelector<HTMLElement>(selector)!;
+  }
+
+  private write(selector: string, text: string): HTMLElement {
+    const element = this.find(selector);
+    if (element.textContent !== text) element.textContent = text;
+    return element;
+  }
+}
+
+function words(state: Liveness, silent: number, age: number, why: string): string {
+  if (state === "live") return "Live";
+  if (state === "delayed") return `Delayed ${duration(age)}`;
+  return `Stale since ${duration(silent)}${why ? ` · ${why}` : ""}`;
+}
+
+/** What was found, the most frequent first: "3 person, 1 dog". */
+function found(frame: Frame): string {
+  const counts = new Map<string, number>();
+  for (const { label } of frame.detections) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const ranked = [...counts].sort((a, b) => b[1] - a[1]);
+  const rest = ranked.length > 5 ? `, ${ranked.length - 5} more kinds` : "";
+  return ranked.slice(0, 5).map(([label, count]) => `${count} ${label}`).join(", ") + rest;
+}

@@ -1,0 +1,145 @@
+"""The web server: a thread a connection, and no connection that can make the others wait."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+import threading
+from typing import Any
+
+from tls import TlsSocket
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from imagebus.errors import ConfigurationError
+
+MAX_WAITING = 64
+"""Connections that have not made their request yet; beyond that the one that waits longest is closed."""
+MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on the port at every address of the host (``localhost`` has one in IPv4 and one in IPv6).
+
+    Raises:
+        ConfigurationError: no such host, or the port is taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigurationError(f"there is no host {host}: {error}", "--host") from error
+    addresses = sorted({(family, address[:2]) for family, _, _, _, address in found})
+    listening: list[socket.socket] = []
+    for family, address in addresses:
+        try:
+            listening.append(_listen(family, (str(address[0]), _same_port(listening, port))))
+        except OSError as error:
+            if family == socket.AF_INET6 and listening:
+                continue  # a machine without IPv6
+            for other in listening:
+                other.close()
+            raise ConfigurationError(
+                f"{port} cannot be had on {address[0]}: {error.strerror}", "--port"
+            ) from error
+    return listening
+
+
+def _listen(family: int, address: tuple[str, int]) -> socket.socket:
+    opened = socket.socket(family)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(128)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _same_port(listening: list[socket.socket], port: int) -> int:
+    """Return the port; where 0 asked for any free one, that which the first address got."""
+    return int(listening[0].getsockname()[1]) if listening else port
+
+
+class Handler(WSGIRequestHandler):
+    """One request; werkzeug closes the connection after it, unless it becomes a websocket."""
+
+    server: PageServer
+    server_version = "imagebus"
+    sys_version = ""
+
+    def run_wsgi(self) -> None:
+        """Answer; from here on the connection counts as served."""
+        self.server.served(self.connection)
+        super().run_wsgi()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Keep no access log: the page has one user."""
+
+
+class PageServer(ThreadedWSGIServer):
+    """Serves a WSGI application on one listening socket over TLS.
+
+    The handshake is made in the connection's own thread. A client that connects and says nothing, or stops
+    amid its handshake or request, costs one waiting place for a while.
+    """
+
+    def __init__(self, listening: socket.socket, application: Any, context: ssl.SSLContext) -> None:
+        host, port = listening.getsockname()[:2]
+        super().__init__(host, port, application, handler=Handler, fd=listening.fileno())
+        listening.close()
+        self.ssl_context = context  # set late: werkzeug would shake hands while accepting
+        self._waiting: dict[int, TlsSocket] = {}
+        self._lock = threading.Lock()
+        self.thread = threading.Thread(
+            target=self.serve_forever, args=(0.1,), name=f"serve {host}", daemon=True
+        )
+
+    def get_request(self) -> tuple[TlsSocket, Any]:
+        """Accept a connection without waiting for anything it says."""
+        plain, address = self.socket.accept()
+        assert self.ssl_context is not None
+        return TlsSocket.over(plain, self.ssl_context), address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve it in a thread, and let go of the one that has waited longest if too many wait."""
+        with self._lock:
+            self._waiting[id(request)] = request
+            surplus = (
+                self._waiting.pop(next(iter(self._waiting))) if len(self._waiting) > MAX_WAITING else None
+            )
+        if surplus is not None:
+            surplus.close()
+        super().process_request(request, client_address)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands and answer; a browser that forgot the ``s`` of ``https`` is told."""
+        if not request.speaks_tls():
+            self._redirect(request)
+            return
+        request.handshake()
+        super().finish_request(request, client_address)
+
+    def _redirect(self, request: TlsSocket) -> None:
+        """Send a plain request to the same address over https, if it names a host."""
+        head = socket.socket.recv(request, 4096).split(b"\r\n")
+        hosts = [line[5:].strip() for line in head if line[:5].lower() == b"host:"]
+        if hosts and hosts[0].isascii():
+            socket.socket.send(request, MOVED % hosts[0])
+
+    def served(self, request: Any) -> None:
+        """Note that a connection made its request: it no longer waits."""
+        with self._lock:
+            self._waiting.pop(id(request), None)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close it."""
+        self.served(request)
+        request.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, unless it is the client that broke off."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
