@@ -73,7 +73,7 @@ class Capture:
             for shot in video.shots():
                 self._sign_of_life()
                 if video.damaged > damaged:
-                    self._left_out.add("a packet cannot be decoded", video.damaged - damaged)
+                    self._left_out.add(video.damage, video.damaged - damaged)
                     damaged = video.damaged
                 if shot is not None:
                     self._take(shot, video.paced)

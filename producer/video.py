@@ -26,6 +26,8 @@ DEFAULT_STEP_S = 1 / 25
 MAX_DAMAGED_IN_A_ROW = 250
 NO_PICTURE_S = 30.0
 HUFFMAN_TABLES, SCAN = b"\xff\xc4", b"\xff\xda"
+DAMAGED = "a packet cannot be decoded"
+REFUSED = f"the decoder refuses a packet; pictures may have at most {jpeg.MAX_PIXELS} pixels"
 WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (av.error.HTTPUnauthorizedError, "401: it wants a user name and password, or others than these"),
     (av.error.HTTPForbiddenError, "403: it forbids this"),
@@ -65,12 +67,19 @@ class Shot:
 class Video:
     """One opened camera, stream or file.
 
+    Attributes:
+        recorded: whether it has an end and is to be played at its own speed.
+        paced: whether its pictures come faster than they were taken.
+        damaged: packets that could not be decoded, and
+        damage: why the last of them could not.
+
     Raises:
         SourceError: it cannot be opened, or holds no video.
     """
 
     def __init__(self, request: Request) -> None:
         self.damaged = 0
+        self.damage = ""
         self._reformatter = VideoReformatter()
         self._container = self._open(request)
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
@@ -146,8 +155,9 @@ class Video:
             return
         try:
             frames = packet.decode()
-        except av.error.FFmpegError:
+        except av.error.FFmpegError as error:
             self.damaged += 1
+            self.damage = REFUSED if isinstance(error, av.error.ArgumentError) else DAMAGED
             return
         for frame in frames:
             yield Shot(_time_s(frame), self._step_s, frame, self)
