@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector import Found
+from detector import Detector, Pixels
 
 from imagebus.frame import Box, Detection
 
@@ -10,9 +10,14 @@ SHORTENED = (1, 2, 4, 8)
 """By how much a picture may have been shortened while it was decoded."""
 
 
-def detection(found: Found, seen_px: tuple[int, int], stored_px: tuple[int, int]) -> Detection:
-    """Return what goes on the bus; sizes are (width, height) of what was searched and of what is stored."""
-    return Detection(found.label, min(1.0, found.confidence), stored_box(found.box, seen_px, stored_px))
+def search(detector: Detector, pixels: Pixels, stored_px: tuple[int, int]) -> list[Detection]:
+    """Find what is in the pixels, which may have been shortened, of a stored picture of (width, height)."""
+    seen_px = pixels.shape[1], pixels.shape[0]
+    [found] = detector.detect([pixels])
+    return [
+        Detection(one.label, min(1.0, one.confidence), stored_box(one.box, seen_px, stored_px))
+        for one in found
+    ]
 
 
 def stored_box(

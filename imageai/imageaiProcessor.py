@@ -1,10 +1,10 @@
-"""Find objects: reads SOURCE_FRAME, writes IMAGEAI_FRAME; the picture stays as it is, the finds go beside it."""
+"""Find objects: reads SOURCE_FRAME, writes IMAGEAI_FRAME, the same picture with its detections beside it."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from box_mapping import detection
+from box_mapping import search
 from model_choice import legal, open_detector
 from opencv_pixels import draw_boxes
 from pydantic import AfterValidator
@@ -41,12 +41,11 @@ class ImageaiProcessor(Filter):
 
     def process(self, frame: Frame) -> Frame:
         """Add what is found after the detections that the frame has already."""
-        detector, stored_px = self._detector, (frame.width, frame.height)
-        pixels = frame.pixels(*detector.useful_size(*stored_px))
-        [found] = detector.detect([pixels])
-        seen_px = pixels.shape[1], pixels.shape[0]
+        detector = self._detector
+        pixels = frame.pixels(*detector.useful_size(frame.width, frame.height))
+        found = search(detector, pixels, (frame.width, frame.height))
         searched = frame.with_detections(
-            (*frame.detections, *(detection(one, seen_px, stored_px) for one in found)),
+            (*frame.detections, *found),
             searched=detector.labels,
             model=detector.model,
             threshold=detector.threshold,

@@ -37,7 +37,7 @@ def open_detector(choice: str, threshold: float, report: Report = warn) -> Detec
         ModelError: it cannot be had, read or run.
     """
     if choice == AUTO:
-        return _from_catalogue(choose(report), threshold, report)
+        return _from_catalogue(choose(report=report), threshold, report)
     for model in CATALOGUE:
         if choice == model.name:
             return _from_catalogue(model, threshold, report)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from model_catalogue import CATALOGUE, CatalogueModel
@@ -25,25 +26,25 @@ def folder() -> Path:
     return data_folder() / "models"
 
 
-def choose(report: Report = warn) -> CatalogueModel:
+def choose(catalogue: Sequence[CatalogueModel] = CATALOGUE, report: Report = warn) -> CatalogueModel:
     """Return the best model that can be had: one that is here already, else the first that can be fetched.
 
     Raises:
         ModelError: none is here and none can be fetched.
     """
-    for model in CATALOGUE:
+    for model in catalogue:
         if is_here(model, report):
             return model
     faults = []
-    for model in CATALOGUE:
+    for model in catalogue:
         try:
             obtain(model, report)
         except FetchError as fault:
             report(f"{model.title} cannot be fetched: {fault}")
-            faults.append(str(fault))
+            faults.append(f"{model.title}: {fault}")
         else:
             return model
-    raise ModelError(f"no model can be had ({'; '.join(faults)}). {by_hand(CATALOGUE[0])}")
+    raise ModelError(f"no model can be had ({'; '.join(faults)}). {by_hand(catalogue[0])}")
 
 
 def is_here(model: CatalogueModel, report: Report = warn) -> bool:
