@@ -33,6 +33,7 @@ PAGE = Path(__file__).resolve().parent / "page" / "dist"
 class PageOptions(BusOptions):
     """The options of the page's server."""
 
+    quiet: bool = Field(False, description="say nothing of the broker's coming and going")
     host: str = Field("localhost", description="address to serve on; localhost is this machine only")
     port: int = Field(5000, ge=0, le=65535, description="port of the page, https; 0 takes a free one")
     certificate: Path | None = Field(
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     context = server_context(*certificate_of(options))
     feeds = Feeds()
     viewers = Viewers(feeds, lambda: watcher.version)
-    watcher = Watcher(bus, feeds, viewers.changed)
+    watcher = Watcher(bus, feeds, viewers.changed, quiet=options.quiet)
     app = application(PAGE, options.kafka, feeds, watcher, viewers)
     own_hosts = OwnHostOnly(app, own_names(options.host), any_address=not is_loopback(options.host))
     servers = [PageServer(opened, own_hosts, context) for opened in listen(options.host, options.port)]

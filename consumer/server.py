@@ -15,7 +15,7 @@ from imagebus.errors import ConfigurationError
 
 MAX_WAITING = 64
 """Connections that have not made their request yet; beyond that the one that waits longest is closed."""
-MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\n\r\n"
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

@@ -39,6 +39,7 @@ class Watcher:
     Args:
         feeds: takes every record.
         changed: called after every change of the feeds or of the state; must not block.
+        quiet: do not say how the bus is.
 
     Attributes:
         state: how the bus is.
@@ -47,11 +48,12 @@ class Watcher:
         failed: set when a thread ended by a fault of this program.
     """
 
-    def __init__(self, bus: Bus, feeds: Feeds, changed: Callable[[], None]) -> None:
+    def __init__(self, bus: Bus, feeds: Feeds, changed: Callable[[], None], *, quiet: bool = False) -> None:
         self._bus = bus
         self._tail = bus.tail()
         self._feeds = feeds
         self._changed = changed
+        self._quiet = quiet
         self._stopping = threading.Event()
         self._look_now = threading.Event()
         self._wanted: set[tuple[str, int]] = set()
@@ -157,7 +159,8 @@ class Watcher:
         if (word, problem) != (self.state.word, self.state.problem):
             if word != self.state.word:
                 self.state = BusState(word, time.monotonic(), problem)
-                warn(f"bus {self._bus.kafka}: {word}" + (f" ({problem})" if problem else ""))
+                if not self._quiet:
+                    warn(f"bus {self._bus.kafka}: {word}" + (f" ({problem})" if problem else ""))
             else:
                 self.state = BusState(word, self.state.since, problem)
             self.version = next(self._news)

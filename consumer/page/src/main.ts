@@ -102,15 +102,14 @@ class Page {
     element("notice-command").hidden = !words.command;
     element("empty").hidden = words.kind !== "empty";
     if (words.kind === "empty" && this.state) text("empty-text", emptyText(this.state));
-    text("counts", this.counts());
+    this.writeCounts();
   }
 
-  private counts(): string {
+  private writeCounts(): void {
     const tiles = this.wall.size;
-    if (tiles === 0) return "";
-    const sources = new Set(this.wall.feeds.map(([, source]) => source)).size;
-    const cameras = `${sources} ${sources === 1 ? "camera" : "cameras"}`;
-    return `${this.wall.count("live")} of ${tiles} live · ${cameras}`;
+    const cameras = new Set(this.wall.feeds.map(([, source]) => source)).size;
+    text("counts", tiles ? `${this.wall.count("live")} of ${tiles} live` : "");
+    text("cameras", tiles ? ` · ${cameras} ${cameras === 1 ? "camera" : "cameras"}` : "");
   }
 }
 

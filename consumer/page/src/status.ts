@@ -33,7 +33,7 @@ export function wordsFor(now: Situation): Words {
       kind: "offline",
       short: "Server gone",
       why: "server gone",
-      title: `The page’s server is gone since ${duration(now.since)}.`,
+      title: `The page’s server has been gone for ${duration(now.since)}.`,
       text: "Pictures are the last that came through. Trying again all the time; if nobody starts it:",
       command: "python consumer/app.py",
     };
@@ -49,7 +49,7 @@ function ofTheBus(now: Situation, state: State): Words {
       kind: "no-broker",
       short: "No broker",
       why: "no broker",
-      title: `No broker at ${state.kafka} since ${duration(now.busSince)}.`,
+      title: `No broker at ${state.kafka} for ${duration(now.busSince)}.`,
       text: "The page goes on by itself when it is back. To start one on this machine:",
       command: "imagebus kafka start",
     };

@@ -90,7 +90,7 @@ export class Tile {
   private show({ frame, picture, sha256 }: Decoded, about: About, arrived: number, received: number): void {
     const ageThen = Math.max(0, about.now - Number(frame.capturedNs / 1_000_000n));
     this.shown = { frame, about, arrived, captured: received - ageThen };
-    this.picture.getContext("bitmaprenderer")!.transferFromImageBitmap(picture);
+    this.drawPicture(picture);
     this.drawBoxes();
     this.describe(frame);
     const { dataset } = this.element;
@@ -102,6 +102,13 @@ export class Tile {
     dataset["capturedNs"] = String(frame.capturedNs);
     if (sha256) dataset["sha256"] = sha256;
     dataset["sequence"] = String(frame.sequence);
+  }
+
+  /** The canvas takes the picture over without a copy, but not its size. */
+  private drawPicture(picture: ImageBitmap): void {
+    if (this.picture.width !== picture.width) this.picture.width = picture.width;
+    if (this.picture.height !== picture.height) this.picture.height = picture.height;
+    this.picture.getContext("bitmaprenderer")!.transferFromImageBitmap(picture);
   }
 
   /** The boxes' canvas has the resolution of the screen, so that lines and letters are sharp at any size. */
@@ -119,7 +126,7 @@ export class Tile {
   private describe(frame: Frame): void {
     this.write(".sequence", String(frame.sequence));
     this.write(".size", `${frame.width}×${frame.height}`);
-    this.write(".model bdi", frame.models.join(" + ") || "none on this stage");
+    this.write(".model bdi", frame.models.join(" + ") || "none so far");
     this.element.classList.toggle("undetected", frame.models.length === 0);
     this.write(".found", found(frame));
   }
