@@ -11,7 +11,7 @@ SERVICES = [
     for name in ("producer", "imageai", "consumer", "webrtc_producer", "faces", "archive")
     if (ROOT / name).is_dir()
 ]
-ENGINES = {
+ENGINES = {"confluent_kafka", "av", "onnxruntime", "simplejpeg", "msgspec.msgpack", "cryptography"}
     "confluent_kafka",
     "av",
     "onnxruntime",
