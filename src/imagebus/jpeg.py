@@ -22,6 +22,12 @@ MAX_PIXELS = 40_000_000
 MAX_SCANS = 100
 """A progressive picture has about ten scans; each costs a pass over the whole picture."""
 
+MAX_MARKERS = 2000
+"""Outside picture data; a picture has some tens of them, and ten millions fit into a record."""
+
+INKS_AT_ONCE = 64
+"""Rows of CMYK that are mixed at a time: all at once would take six times the picture's memory."""
+
 SOI, EOI, SOS, DNL, DHP, EXP, COM, APP0, APP1, APP14 = (
     0xD8,
     0xD9,
@@ -39,8 +45,9 @@ HUFFMAN_HEADERS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 RESTARTS = range(0xD0, 0xD8)
 TEM = 0x01
 PLAIN_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
-MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-SCAN_END = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+# One ff only: a marker may have any number of them before it, but to look for a run takes quadratic time.
+MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
+SCAN_END = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ def _walk(data: bytes, *, header_only: bool) -> tuple[Header, bytes]:
     shape: tuple[int, int, int, bool] | None = None
     orientation, inverted, scans, at = 1, False, 0, 2
     parts = [b"\xff\xd8"]
-    while True:
+    for _ in range(MAX_MARKERS):
         found = MARKER.search(data, at)
         if found is None:
             refuse("it ends before its end marker (ff d9)" if shape else "it ends before its header")
@@ -179,6 +186,8 @@ def _walk(data: bytes, *, header_only: bool) -> tuple[Header, bytes]:
                 refuse("it ends before its end marker (ff d9)")
             parts.append(data[at : end.start()])
             at = end.start()
+    else:
+        refuse(f"more than {MAX_MARKERS} markers")
     if shape is None or (not scans and not header_only):
         refuse("it has no picture data")
     width, height, components, whole = shape
@@ -255,7 +264,10 @@ def _decode_inks(data: bytes, inverted: bool) -> Array:
         inks = simplejpeg.decode_jpeg(data, "CMYK")
     except ValueError as error:
         raise FrameError(f"the JPEG cannot be decoded: {error}", "picture") from error
-    light = inks if inverted else 255 - inks
-    colours = light[:, :, 2::-1].astype(np.uint16) * light[:, :, 3:]
-    pixels: Array = ((colours + 127) // 255).astype(np.uint8)
+    pixels: Array = np.empty((*inks.shape[:2], 3), np.uint8)
+    for top in range(0, len(inks), INKS_AT_ONCE):
+        rows = inks[top : top + INKS_AT_ONCE]
+        light = rows if inverted else 255 - rows
+        colours = light[:, :, 2::-1].astype(np.uint16) * light[:, :, 3:]
+        pixels[top : top + INKS_AT_ONCE] = (colours + 127) // 255
     return pixels
