@@ -37,6 +37,10 @@ class Detection(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=T
     redacted: bool = False
     attributes: dict[str, Any] = {}
 
+    def with_box(self, box: Box) -> Detection:
+        """Return this detection with another box, as after the picture was turned or mirrored."""
+        return msgspec.structs.replace(self, box=box)
+
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True):
     """The model that a detector ran: its name and the SHA-256 of its weights file."""
