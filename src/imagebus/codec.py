@@ -14,9 +14,19 @@ CONTENT_TYPE = "application/vnd.imagebus.frame+msgpack;v=1"
 MAX_RECORD_BYTES = 10 * 1024 * 1024
 MAX_ATTRIBUTES_BYTES = 64 * 1024
 MAX_NAME_BYTES = 256
+MAX_BESIDE_IMAGE_BYTES = 2 * 1024 * 1024
+"""Ten million empty maps fit into a record, and take a hundred bytes each once they are decoded."""
+
+
+class _Outline(msgspec.Struct):
+    """Just enough of a frame to tell how much of the record is not picture."""
+
+    image: msgspec.Raw
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
+_outline = msgspec.msgpack.Decoder(_Outline)
 
 
 def encode(frame: Frame) -> bytes:
@@ -49,6 +59,11 @@ def decode(data: bytes) -> Frame:
 
 def _typed(data: bytes) -> Frame:
     try:
+        beside = len(data) - len(memoryview(_outline.decode(data).image))
+        if beside > MAX_BESIDE_IMAGE_BYTES:
+            raise ValueError(
+                f"{beside} bytes beside the picture, at most {MAX_BESIDE_IMAGE_BYTES} are allowed"
+            )
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise FrameError(f"not a frame of version 1: {error}", "undecodable") from error
