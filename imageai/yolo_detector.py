@@ -28,6 +28,7 @@ class YoloDetector:
         ModelError: the network is of another kind.
     """
 
+    kind = "YOLO"
     labels = COCO_LABELS
     grey = 0.0
     """What fills the input beside the picture, 0..255."""
@@ -36,10 +37,13 @@ class YoloDetector:
         self.model = model
         self.threshold = threshold
         self._network = network
-        found = network.run(self._empty(1)).shape
+        rows = network.run(self._empty(1))
         wanted = (1, self.places(network.width, network.height), 5 + len(self.labels))
-        if found != wanted:
-            raise ModelError(f"{network.path}: its output is {found}, that of {model.name} would be {wanted}")
+        if rows.shape != wanted:
+            raise ModelError(
+                f"{network.path}: its output is {rows.shape}, for {self.kind} it would be {wanted}"
+            )
+        self.check(rows[0])
 
     @classmethod
     def places(cls, width: int, height: int) -> int:
@@ -49,6 +53,13 @@ class YoloDetector:
     def boxes(self, rows: Rows, places: np.ndarray[Any, Any]) -> Boxes:
         """Turn rows, which are of these places, into boxes in pixels of the input."""
         raise NotImplementedError
+
+    def check(self, rows: Rows) -> None:
+        """Refuse a network of another kind by what it says of an empty picture.
+
+        Raises:
+            ModelError: these rows cannot be what this backend decodes.
+        """
 
     def useful_size(self, width_px: int, height_px: int) -> tuple[int, int]:
         """Tell the size at which the network sees a picture of this size."""

@@ -22,6 +22,7 @@ CONVERSION = 1
 class Yolov3TinyDetector(YoloDetector):
     """Runs the converted network, which decodes its boxes itself."""
 
+    kind = "YOLOv3-tiny"
     grey = 127.5
 
     @classmethod

@@ -10,14 +10,18 @@ from letterbox import Boxes
 from onnx_model import OnnxModel
 from yolo_detector import YoloDetector
 
+from imagebus.errors import ModelError
 from imagebus.frame import Model
 
 STRIDES = (8, 16, 32)
+LARGEST_LOGARITHM = 10.0
+"""exp(10) cells are more than any picture has; decoded sizes, in pixels, are beyond it."""
 
 
 class YoloxDetector(YoloDetector):
     """Runs an export made without decoding: centres count from their cell, sizes are logarithms, in cells."""
 
+    kind = "YOLOX"
     grey = 114.0
 
     def __init__(self, network: OnnxModel, model: Model, threshold: float) -> None:
@@ -28,6 +32,14 @@ class YoloxDetector(YoloDetector):
     def places(cls, width: int, height: int) -> int:
         """Count the cells of all three grids."""
         return sum((width // stride) * (height // stride) for stride in STRIDES)
+
+    def check(self, rows: Rows) -> None:
+        """Refuse an export that decodes its boxes itself."""
+        if (largest := float(rows[:, 2:4].max())) > LARGEST_LOGARITHM:
+            raise ModelError(
+                f"{self.model.name} gives sizes up to {largest:.0f}, which are decoded already: "
+                "export it without decoding (YOLOX's default)"
+            )
 
     def boxes(self, rows: Rows, places: np.ndarray[Any, Any]) -> Boxes:
         """Decode as the paper's section 2.3 does: one box a cell, no anchors."""
