@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.kafka import jars
 from imagebus.kafka.jars import Jar
+from imagebus.kafka.lock import locked
 from imagebus.log import warn
 
 TRIES = 3
@@ -34,7 +34,7 @@ def ensure_jars(repository: str = "") -> Path:
     if jars.installed():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.parent / ".lock"):
+    with locked(target.parent / ".lock"):
         if not jars.installed():
             _install(target, repository)
     return target
@@ -49,12 +49,18 @@ def _install(target: Path, repository: str) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     for jar in wanted:
-        shutil.copyfile(_checked(jar, fetch), staging / jar.filename)
+        _copy(_checked(jar, fetch), staging / jar.filename)
         progress.arrived(jar)
     shutil.rmtree(target, ignore_errors=True)  # one that somebody took jars out of
-    os.sync()  # else a power cut could leave the folder's new name with files not yet written
     staging.rename(target)
     shutil.rmtree(downloads, ignore_errors=True)
+
+
+def _copy(source: Path, place: Path) -> None:
+    """Copy down to the disk: after a power cut, the folder must not have its name but not its bytes."""
+    shutil.copyfile(source, place)
+    with place.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _checked(jar: Jar, fetch: Fetch) -> Path:
@@ -134,15 +140,3 @@ class Progress:
             percent = 100 * count // self.total
             size = f"{self.total / 1e6:.0f} MB"
             warn(f"fetching Apache Kafka {jars.VERSION}: {percent:3d} % of {size}, {name}")
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Let one process at a time in; the others wait for it."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            warn("waiting for another program that fetches Apache Kafka")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""The jars of the broker, each pinned by version, size and digest in jars.txt (made by lock.py)."""
+"""The jars of the broker, each pinned by version, size and digest in jars.txt (made by pin.py)."""
 
 from __future__ import annotations
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +12,7 @@ from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.kafka import state
 from imagebus.kafka.jars import VERSION
 from imagebus.kafka.launch import launch, log_told_on_failure
+from imagebus.kafka.lock import locked
 from imagebus.kafka.options import StartOptions
 from imagebus.kafka.probe import HOST, cluster_at, free_port, why_not_bindable
 from imagebus.kafka.state import State
@@ -40,14 +38,15 @@ class LocalBroker:
             ImagebusError: it can't be fetched or does not start; the end of its log has been printed.
         """
         prepare_folder(self.folder)
-        with self._alone(), log_told_on_failure(self.folder):
+        with locked(self.folder / "start.lock"):
             if found := self._running():
                 self._check_same_port(found, options)
                 self._wait_ready(found)
                 return f"already running: {self._describe(found)}"
             child = self._launch(options)
             try:
-                return self._describe(self._wait_ready())
+                with log_told_on_failure(self.folder):
+                    return self._describe(self._wait_ready())
             except BaseException:
                 child.terminate()
                 raise
@@ -55,13 +54,14 @@ class LocalBroker:
     def run(self, options: StartOptions) -> int:
         """Run it as a child of this program, handing SIGTERM and SIGINT on; return its exit status."""
         prepare_folder(self.folder)
-        with self._alone(), log_told_on_failure(self.folder):
+        with locked(self.folder / "start.lock"):
             if found := self._running():
                 raise ImagebusError(f"already running: {self._describe(found)}")
             child = self._launch(options)
             asked_to_end = _hand_signals_on(child)
             try:
-                warn(self._describe(self._wait_ready()))
+                with log_told_on_failure(self.folder):
+                    warn(self._describe(self._wait_ready()))
             except ImagebusError:
                 child.terminate()
                 if not asked_to_end:
@@ -134,13 +134,6 @@ class LocalBroker:
 
     def _describe(self, found: State) -> str:
         return f"Kafka {VERSION} on {HOST}:{found.port} (process {found.process.pid}, folder {self.folder})"
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other starts in this folder waiting."""
-        with (self.folder / "start.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _hand_signals_on(child: subprocess.Popen[bytes]) -> list[int]:

@@ -1,34 +1,22 @@
-"""Print jars.txt anew, for a new version: ``python -m imagebus.kafka.lock > jars.txt``."""
+"""A file that keeps other programs waiting, for as long as this one holds it."""
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from jgo.maven import MavenContext, PythonResolver
-
-from imagebus.kafka.jars import VERSION
-
-# "!" keeps jgo from taking the versions that one of them manages for all the others
-WANTED = (
-    f"org.apache.kafka:kafka_2.13:{VERSION}!",
-    # the binding that Kafka's own distribution has; its version is that of Kafka's log4j-core
-    "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4!",
-)
+from imagebus.log import warn
 
 
-def main() -> None:
-    """Resolve what the broker needs, all the way down, and print coordinate, size and digest of each."""
-    print("# made by imagebus.kafka.lock: coordinate, bytes, sha256")
-    with tempfile.TemporaryDirectory() as cache:
-        context = MavenContext(resolver=PythonResolver(), repo_cache=Path(cache), timeout=60)
-        wanted, others = context.resolver.resolve([context.create_dependency(name) for name in WANTED])
-        for dependency in sorted([*wanted, *others], key=lambda found: (found.groupId, found.artifactId)):
-            content = dependency.artifact.resolve().read_bytes()
-            coordinate = f"{dependency.groupId}:{dependency.artifactId}:{dependency.version}"
-            print(coordinate, len(content), hashlib.sha256(content).hexdigest())
-
-
-if __name__ == "__main__":
-    main()
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one program at a time in; the kernel opens the lock again however that program ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            warn(f"waiting for another program that starts the broker (it holds {path})")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,32 @@
+"""The `imagebus` command finds its sub-commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagebus.cli import COMMANDS, dispatch
+from imagebus.errors import ConfigurationError
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_help_names_every_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(argv) == 0
+
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch([command, "--help"]) == 0
+    assert f"imagebus {command}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="brew"):
+        dispatch(["brew"])
+
+
+def test_kafka_without_an_action_says_which_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="start, stop, status"):
+        dispatch(["kafka"])
