@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -42,6 +43,7 @@ SOI, EOI, SOS, DNL, DHP, EXP, COM, APP0, APP1, APP14 = (
 )
 FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 HUFFMAN_HEADERS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
+SCAN = 0
 RESTARTS = range(0xD0, 0xD8)
 TEM = 0x01
 PLAIN_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
@@ -71,7 +73,12 @@ def read_header(data: bytes) -> Header:
     Raises:
         FrameError: no JPEG, of a kind that not every reader knows, or beyond 40 megapixels.
     """
-    return _walk(data, header_only=True)[0]
+    reader = _Reader()
+    for segment in _segments(data):
+        reader.take(segment)
+        if segment.marker == SOS:
+            break
+    return reader.header
 
 
 def clean(data: bytes) -> bytes:
@@ -83,10 +90,10 @@ def clean(data: bytes) -> bytes:
         FrameError: as ``read_header``; also a picture with no end, or one that must be turned first
             (``upright`` does that).
     """
-    header, kept = _walk(data, header_only=False)
+    header, kept = _clean(data)
     if header.orientation != 1:
         refuse(f"its Exif orientation is {header.orientation}: turn the pixels before publishing")
-    return data if len(kept) == len(data) and kept == data else kept
+    return kept
 
 
 def upright(data: bytes, quality: int = 90) -> bytes:
@@ -97,7 +104,7 @@ def upright(data: bytes, quality: int = 90) -> bytes:
     Raises:
         FrameError: as ``read_header``, or the picture cannot be decoded whole.
     """
-    header, kept = _walk(data, header_only=False)
+    header, kept = _clean(data)
     if header.orientation == 1 and header.components != 4:
         return kept
     return encode(_turn(decode(kept), header.orientation), quality, whole_colour=header.whole_colour)
@@ -144,65 +151,123 @@ def refuse(what: str) -> NoReturn:
     raise FrameError(f"not an acceptable JPEG: {what}", "picture")
 
 
-def _walk(data: bytes, *, header_only: bool) -> tuple[Header, bytes]:
-    """Walk all segments; return the header and the bytes that may stay."""
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A stretch of a JPEG: a marker with its body, or the coded data of a scan (marker 0)."""
+
+    marker: int
+    begin: int
+    end: int
+    body: bytes = b""
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """Yield all segments from the start marker to the end marker; junk between them is left out."""
     if len(data) > MAX_BYTES:
         refuse(f"{len(data)} bytes, at most {MAX_BYTES} go through")
     if data[:2] != b"\xff\xd8":
         refuse(f"it begins with {data[:4].hex(' ') or 'nothing'}, not with ff d8")
-    shape: tuple[int, int, int, bool] | None = None
-    orientation, inverted, scans, at = 1, False, 0, 2
-    parts = [b"\xff\xd8"]
+    yield _Segment(SOI, 0, 2)
+    at = 2
     for _ in range(MAX_MARKERS):
         found = MARKER.search(data, at)
         if found is None:
-            refuse("it ends before its end marker (ff d9)" if shape else "it ends before its header")
-        marker, at = found[1][0], found.end()
+            refuse("it ends before its end marker (ff d9)")
+        marker, begin, at = found[1][0], found.end() - 2, found.end()
         if marker == EOI:
-            break
+            yield _Segment(EOI, begin, at)
+            return
         if marker in RESTARTS or marker == TEM:
             continue
         if marker in (SOI, DNL, DHP, EXP):
             refuse(f"it holds a marker ff {marker:02x}, which cameras' pictures do not have")
-        body, at = _segment(data, at)
-        if marker in FRAME_HEADERS:
-            if shape is not None:
-                refuse("it has two headers")
-            shape = _frame_header(marker, body)
-        elif marker == APP1:
-            orientation = _orientation(body) or orientation
-        elif marker == APP14 and body[:5] == b"Adobe":
-            inverted = True
-        if header_only and marker == SOS:
-            break
-        if (keep := _kept(marker, body)) is not None:
-            parts.append(b"\xff" + bytes([marker]) + struct.pack(">H", len(keep) + 2) + keep)
+        length = int.from_bytes(data[at : at + 2], "big")
+        if length < 2 or at + length > len(data):
+            refuse(f"a segment claims {length} bytes where {len(data) - at} are left")
+        yield _Segment(marker, begin, at + length, data[at + 2 : at + length])
+        at += length
         if marker == SOS:
-            scans += 1
-            if shape is None or scans > MAX_SCANS:
-                refuse("picture data before its header" if shape is None else f"more than {MAX_SCANS} scans")
             end = SCAN_END.search(data, at)
             if end is None:
                 refuse("it ends before its end marker (ff d9)")
-            parts.append(data[at : end.start()])
+            yield _Segment(SCAN, at, end.start())
             at = end.start()
-    else:
-        refuse(f"more than {MAX_MARKERS} markers")
-    if shape is None or (not scans and not header_only):
-        refuse("it has no picture data")
-    width, height, components, whole = shape
-    parts.append(b"\xff\xd9")
-    return Header(width, height, components, whole, orientation, inverted), b"".join(parts)
+    refuse(f"more than {MAX_MARKERS} markers")
 
 
-def _segment(data: bytes, at: int) -> tuple[bytes, int]:
-    """Return the segment's body, without its length, and where the next one begins."""
-    if at + 2 > len(data):
-        refuse("it ends inside its header")
-    length = int.from_bytes(data[at : at + 2], "big")
-    if length < 2 or at + length > len(data):
-        refuse(f"a segment claims {length} bytes where {len(data) - at} are left")
-    return data[at + 2 : at + length], at + length
+class _Reader:
+    """Gathers what the segments of one JPEG say of it."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[int, int, int, bool] | None = None
+        self._orientation = 1
+        self._inverted = False
+        self._scans = 0
+
+    def take(self, segment: _Segment) -> None:
+        if segment.marker in FRAME_HEADERS:
+            if self._shape is not None:
+                refuse("it has two headers")
+            self._shape = _frame_header(segment.marker, segment.body)
+        elif segment.marker == APP1:
+            self._orientation = _orientation(segment.body) or self._orientation
+        elif segment.marker == APP14 and segment.body[:5] == b"Adobe":
+            self._inverted = True
+        elif segment.marker == SOS:
+            self._scans += 1
+            if self._scans > MAX_SCANS:
+                refuse(f"more than {MAX_SCANS} scans")
+
+    @property
+    def header(self) -> Header:
+        if self._shape is None or not self._scans:
+            refuse("it has no picture data")
+        return Header(*self._shape, self._orientation, self._inverted)
+
+
+def _clean(data: bytes) -> tuple[Header, bytes]:
+    """Walk all segments; return the header and the bytes that may stay, the same object if all may."""
+    reader, kept = _Reader(), _Kept(data)
+    for segment in _segments(data):
+        reader.take(segment)
+        if segment.marker == SOS:
+            reader.header  # noqa: B018  refuses data that comes before the frame header
+        plain = _plain(segment)
+        if plain == segment.body:
+            kept.span(segment.begin, segment.end)
+        elif plain is not None:
+            kept.piece(bytes([0xFF, segment.marker]) + struct.pack(">H", len(plain) + 2) + plain)
+    return reader.header, kept.joined()
+
+
+class _Kept:
+    """Joins stretches of the data, copying none where they are all of it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._pieces: list[bytes] = []
+        self._begin = self._end = 0
+
+    def span(self, begin: int, end: int) -> None:
+        if begin != self._end:
+            self._cut()
+            self._begin = begin
+        self._end = end
+
+    def piece(self, piece: bytes) -> None:
+        self._cut()
+        self._begin = self._end = -1
+        self._pieces.append(piece)
+
+    def _cut(self) -> None:
+        if self._end > self._begin:
+            self._pieces.append(self._data[self._begin : self._end])
+
+    def joined(self) -> bytes:
+        if not self._pieces and (self._begin, self._end) == (0, len(self._data)):
+            return self._data
+        self._cut()
+        return b"".join(self._pieces)
 
 
 def _frame_header(marker: int, body: bytes) -> tuple[int, int, int, bool]:
@@ -220,8 +285,9 @@ def _frame_header(marker: int, body: bytes) -> tuple[int, int, int, bool]:
     return width, height, components, components > 1 and len(set(factors)) == 1
 
 
-def _kept(marker: int, body: bytes) -> bytes | None:
-    """Return what stays of a segment: tables and headers whole, JFIF and Adobe in their plain form."""
+def _plain(segment: _Segment) -> bytes | None:
+    """Return the body that stays of a segment: tables and headers whole, JFIF and Adobe in plain form."""
+    marker, body = segment.marker, segment.body
     if marker == APP0 and body[:5] == b"JFIF\0":
         return PLAIN_JFIF if len(body) < 14 else body[:12] + b"\0\0"
     if marker == APP14 and body[:5] == b"Adobe" and len(body) >= 12:
