@@ -36,7 +36,7 @@ def _start(argv: Sequence[str]) -> int:
     options = StartOptions.parse(
         argv, "imagebus kafka start", "Start the local Kafka broker and wait until it answers."
     )
-    broker = LocalBroker(options.data)
+    broker = LocalBroker(options.folder)
     if options.foreground:
         return broker.run(options)
     say(printable(broker.start(options)))
@@ -47,7 +47,7 @@ def _stop(argv: Sequence[str]) -> int:
     options = FolderOptions.parse(
         argv, "imagebus kafka stop", "Stop the local Kafka broker and wait until it is gone."
     )
-    say(printable(LocalBroker(options.data).stop()))
+    say(printable(LocalBroker(options.folder).stop()))
     return 0
 
 
@@ -55,7 +55,7 @@ def _status(argv: Sequence[str]) -> int:
     options = FolderOptions.parse(
         argv, "imagebus kafka status", "Say whether the local Kafka broker answers."
     )
-    answers, line = LocalBroker(options.data).status()
+    answers, line = LocalBroker(options.folder).status()
     say(printable(line))
     return 0 if answers else 1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import field_validator
 from pydantic_settings import SettingsConfigDict
 
 from imagebus.folders import data_folder
@@ -18,15 +17,14 @@ class FolderOptions(Options):
         env_prefix="IMAGEBUS_KAFKA_", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    data: Path = Field(
-        default_factory=lambda: data_folder() / "kafka" / "broker",
-        description="folder of this broker's records, settings and log; one broker a folder",
+    data: Path | None = Field(
+        None, description="folder of this broker's records, settings and log (kafka/broker in IMAGEBUS_DATA)"
     )
 
-    @field_validator("data")
-    @classmethod
-    def _absolute(cls, folder: Path) -> Path:
-        return folder.expanduser().absolute()
+    @property
+    def folder(self) -> Path:
+        """The broker's folder, absolute."""
+        return self.data.expanduser().absolute() if self.data else data_folder() / "kafka" / "broker"
 
 
 class StartOptions(FolderOptions):
