@@ -42,20 +42,20 @@ class Viewer:
         with self._lock:
             found = []
             for feed in list(self._seen):
-                if (newest := self._sendable(feed)) is not None:
-                    del self._seen[feed]
-                    self._seen[feed] = newest.serial
-                    self._under_way[feed] = len(newest.value)
-                    found.append(newest)
+                if (newest := self._unseen(feed)) is None:
+                    continue
+                under_way = sum(self._under_way.values())
+                if under_way and under_way + len(newest.value) > WINDOW_BYTES:
+                    break  # not even a smaller one, or a large one would never have its turn
+                del self._seen[feed]
+                self._seen[feed] = newest.serial
+                self._under_way[feed] = len(newest.value)
+                found.append(newest)
             return found
 
-    def _sendable(self, feed: Feed) -> Newest | None:
-        if feed in self._under_way or (newest := self._feeds.newest(feed)) is None:
-            return None
-        under_way = sum(self._under_way.values())
-        if newest.serial <= self._seen[feed] or (under_way and under_way + len(newest.value) > WINDOW_BYTES):
-            return None
-        return newest
+    def _unseen(self, feed: Feed) -> Newest | None:
+        newest = None if feed in self._under_way else self._feeds.newest(feed)
+        return newest if newest and newest.serial > self._seen[feed] else None
 
     def done(self, feed: Feed) -> None:
         """Note that the viewer is done with the frame that it was sent."""

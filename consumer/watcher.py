@@ -75,12 +75,13 @@ class Watcher:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout_s: float = 1.0) -> None:
+    def stop(self, timeout_s: float = 0.5) -> None:
         """End both threads; one that waits for a dead broker is left behind."""
         self._stopping.set()
         self._look_now.set()
+        deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, deadline - time.monotonic()))
         if not any(thread.is_alive() for thread in self._threads):
             self._tail.close()
 
