@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,6 +25,9 @@ from imagebus.text import printable
 __all__ = ["BusOptions", "Field", "Options", "Positional"]
 
 PREFIX = "IMAGEBUS_"
+EPILOG = "Each flag is also a variable: --some-flag is {prefix}SOME_FLAG."
+METAVARS = {"str": "TEXT", "int": "N", "float": "NUMBER", "Path": "FILE", "{str,int}": "WHEN"}
+NO_DEFAULT = re.compile(r" \(default( factory)?: (None|null|.*lambda.*)?\)$")
 
 
 class Options(BaseSettings):
@@ -46,6 +50,7 @@ class Options(BaseSettings):
         parser = argparse.ArgumentParser(
             prog,
             description=inspect.cleandoc(description or ""),
+            epilog=EPILOG.format(prefix=cls.model_config["env_prefix"]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
@@ -57,6 +62,7 @@ class Options(BaseSettings):
             cli_hide_none_type=True,
             cli_avoid_json=True,
         )
+        _polish(parser)
         args = None if argv is None else list(argv)
         try:
             return CliApp.run(cls, cli_args=args, cli_settings_source=source)
@@ -83,6 +89,14 @@ class BusOptions(Options):
         None, description="file of librdkafka properties (TLS, SASL ...), one key=value a line"
     )
     quiet: bool = Field(False, description="do not print a line a frame")
+
+
+def _polish(parser: argparse.ArgumentParser) -> None:
+    """Have the help speak of texts and numbers, not of types, and of no default that says nothing."""
+    for action in parser._actions:
+        if isinstance(action.metavar, str):
+            action.metavar = METAVARS.get(action.metavar, action.metavar)
+        action.help = NO_DEFAULT.sub("", action.help or "")
 
 
 def _first_fault(error: ValidationError) -> ConfigurationError:
