@@ -1,0 +1,38 @@
+"""Where run.sh, install.sh and stop.sh begin, on the machine's own Python, with nothing installed.
+
+Checks what the user asks for, makes the Python environment where it is missing, and goes on inside it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+PARTS = {"run": "imagebus.launch.start", "install": "imagebus.launch.prepare", "stop": "imagebus.launch.stop"}
+
+
+def main() -> None:
+    """Run one of the commands: ``bare.py run|install|stop [options]``."""
+    command, argv = sys.argv[1], sys.argv[2:]
+    # As "launch", not as "imagebus.launch": importing imagebus takes packages that may not be installed yet.
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    options = importlib.import_module("launch.options")
+    environment = importlib.import_module("launch.environment")
+    options.parse(command, argv, environment.ROOT)
+    if command == "stop" and not environment.PYTHON.exists():
+        print("nothing is installed here, so nothing runs")
+        return
+    if command != "stop":
+        try:
+            environment.ensure()
+        except environment.StepError as error:
+            sys.exit(f"{command}.sh: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)
+    os.execv(environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command], *argv])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The options of run.sh, install.sh and stop.sh; each is also a variable, in the environment or in `.env`.
+
+Read by argparse and not by `imagebus.options`, since it must answer before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from .cameras import Camera, named
+
+PREFIX = "IMAGEBUS_"
+DESCRIPTION = {
+    "run": "Install what is missing, start everything, and print the address of the page.",
+    "install": "Install everything that run.sh needs, without starting anything.",
+    "stop": "Stop all that run.sh started.",
+}
+CAMERAS = """\
+cameras:
+  WEBCAM, a device such as /dev/video1, a video file (played in a loop), or an address (rtsp, rtmp, http ...).
+  Without any, two sample videos are shown. A password in an address is seen in the process list while run.sh
+  works; it is not if the address stands in .env: IMAGEBUS_CAMERAS=rtsp://user:pass@host/path,clip.mp4
+
+Each option is also a variable, in the environment or in .env: --kafka-port is IMAGEBUS_KAFKA_PORT. What else
+.env sets for the services (IMAGEBUS_CONFIDENCE, IMAGEBUS_MODEL ...) reaches them too.
+Two run side by side when --port, --kafka-port and --data are not the same.
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option: flag and variable, default, meaning; ``least`` and ``most`` bound a number."""
+
+    name: str
+    default: str
+    help: str
+    least: float = 0
+    most: float = float("inf")
+    short: str = ""
+
+    @property
+    def variable(self) -> str:
+        """Name its variable."""
+        return PREFIX + self.name.replace("-", "_").upper()
+
+
+DATA = Choice("data", "", "folder of all that is fetched and kept; default: .imagebus in the checkout")
+RUN = (
+    Choice("port", "5000", "port of the page, on localhost", least=1, most=65535),
+    Choice("kafka-port", "9092", "port of the Kafka broker, on localhost", least=1, most=65535),
+    Choice("source-topic", "SOURCE_FRAME", "topic of the cameras' pictures"),
+    Choice("imageai-topic", "IMAGEAI_FRAME", "topic of the pictures with what was found in them"),
+    Choice("redaction-topic", "REDACTION_FRAME", "topic of the pictures with people blacked out"),
+    Choice("frame", "1", "publish 1 in every so many pictures of a camera", least=1, short="-f"),
+    Choice("max-fps", "5", "publish at most so many pictures a second of a camera", least=0.01),
+)
+NUMBERS: dict[str, type[int] | type[float]] = {"port": int, "kafka-port": int, "frame": int, "max-fps": float}
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,240}")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants."""
+
+    data: Path
+    cameras: tuple[Camera, ...] = ()
+    port: int = 5000
+    kafka_port: int = 9092
+    source_topic: str = "SOURCE_FRAME"
+    imageai_topic: str = "IMAGEAI_FRAME"
+    redaction_topic: str = "REDACTION_FRAME"
+    frame: int = 1
+    max_fps: float = 5.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and ends with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
+    """Read flags, then variables, then `.env`, then defaults; exit with 2 and one line where one is wrong.
+
+    ``root`` is the checkout; `.env` is read from there into the environment.
+    """
+    parser = Parser(
+        f"{command}.sh",
+        description=DESCRIPTION[command],
+        epilog=CAMERAS if command == "run" else "",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if command == "run":
+        parser.add_argument("cameras", nargs="*", metavar="CAMERA", help="see below")
+    choices = (DATA, *RUN) if command == "run" else (DATA,)
+    for choice in choices:
+        default = f" (default {choice.default})" if choice.default else ""
+        flags = [choice.short] * bool(choice.short) + [f"--{choice.name}"]
+        parser.add_argument(*flags, metavar="VALUE", help=choice.help + default)
+    given = vars(parser.parse_args(argv))
+    try:
+        _read_settings(root / ".env")
+        found = {c.name.replace("-", "_"): _value(c, given) for c in choices}
+        data = Path(str(found.pop("data") or root / ".imagebus")).expanduser().absolute()
+        os.environ[DATA.variable] = str(data)
+        cameras = given.get("cameras") or _listed(os.environ.get("IMAGEBUS_CAMERAS", ""))
+        wishes = Wishes(data, tuple(named(cameras)) if command == "run" else (), **found)  # type: ignore[arg-type]
+        _check(wishes)
+    except ValueError as error:
+        parser.error(str(error))
+    return wishes
+
+
+def _value(choice: Choice, given: dict[str, str | None]) -> str | float:
+    flag = given[choice.name.replace("-", "_")]
+    origin = f"--{choice.name}" if flag is not None else choice.variable
+    text = flag if flag is not None else os.environ.get(choice.variable) or choice.default
+    kind = NUMBERS.get(choice.name)
+    if kind is None:
+        return text
+    number: float | None
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    if number is None or not choice.least <= number <= choice.most:
+        most = f" to {choice.most:g}" if choice.most < float("inf") else " or more"
+        what = "whole number" if kind is int else "number"
+        raise ValueError(f"{origin}: a {what} of {choice.least:g}{most} is wanted, not {text!r}")
+    return number
+
+
+def _listed(text: str) -> list[str]:
+    """Take a variable apart: addresses with commas between them."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _check(wishes: Wishes) -> None:
+    topics = (wishes.source_topic, wishes.imageai_topic, wishes.redaction_topic)
+    for topic in topics:
+        if not TOPIC.fullmatch(topic) or topic in (".", ".."):
+            raise ValueError(f"{topic!r} is no name for a topic: letters, digits, '.', '_', '-' are allowed")
+    if len(set(topics)) < len(topics):
+        raise ValueError("the three topics must have different names")
+    if wishes.port == wishes.kafka_port:
+        raise ValueError(f"--port and --kafka-port are both {wishes.port}")
+
+
+def _read_settings(file: Path) -> None:
+    """Bring `.env` into the environment, below what is there; a relative data folder lies in the checkout.
+
+    Raises:
+        ValueError: a line is neither a setting nor a comment.
+    """
+    if not file.is_file():
+        return
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{file}, line {number}: NAME=VALUE is wanted")
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        if name == DATA.variable and value:
+            value = str(file.parent / Path(value).expanduser())
+        os.environ.setdefault(name, value)

@@ -1,0 +1,132 @@
+"""Run long commands so that their user sees what goes on: a sign at least every few seconds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+SILENT_S = 4.0
+KEPT_LINES = 15
+
+
+class StepError(Exception):
+    """A step failed; says which, why and what to do."""
+
+
+def tell(line: str) -> None:
+    """Print a line for the one who waits."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class Step:
+    """One command of an installation.
+
+    Args:
+        title: what it does, as its user would say it.
+        command: what to run.
+        shown: picks and shortens the lines of its output that are worth showing.
+        advice: what to do where it fails.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        command: Sequence[str],
+        *,
+        shown: Callable[[str], str] = str,
+        advice: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.title = title
+        self._command = command
+        self._shown = shown
+        self._advice = advice
+        self._environment = environment
+        self._kept: deque[str] = deque(maxlen=KEPT_LINES)
+        self._process: subprocess.Popen[str] | None = None
+        self._failed = ""
+
+    def begin(self) -> threading.Thread:
+        """Start it; the thread ends with it."""
+        thread = threading.Thread(target=self._run, name=self.title, daemon=True)
+        thread.start()
+        return thread
+
+    def _run(self) -> None:
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=dict(self._environment or os.environ),
+            )
+        except OSError as error:
+            self._failed = f"{self._command[0]}: {error.strerror}"
+            return
+        self._process = process
+        assert process.stdout
+        for line in process.stdout:
+            self._kept.append(line.rstrip())
+            if shown := self._shown(line.rstrip()):
+                Talk.say(f"  {self.title}: {shown}")
+        if status := process.wait():
+            self._failed = f"exit status {status}"
+
+    def check(self) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            StepError: with the last lines that the command printed.
+        """
+        if self._failed:
+            said = "".join(f"\n  | {line}" for line in self._kept if line)
+            raise StepError(f"{self.title} failed ({self._failed}){said}\n{self._advice}".rstrip())
+
+    def end(self) -> None:
+        """End it early."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+
+class Talk:
+    """When something was last said."""
+
+    last = 0.0
+
+    @classmethod
+    def say(cls, line: str) -> None:
+        """Print a line and remember when."""
+        cls.last = time.monotonic()
+        tell(line)
+
+
+def run(steps: Iterable[Step]) -> None:
+    """Run steps side by side until all are done.
+
+    Raises:
+        StepError: one failed; the others were ended.
+    """
+    began = time.monotonic()
+    steps = list(steps)
+    going = {step: step.begin() for step in steps}
+    try:
+        while going:
+            for step, thread in list(going.items()):
+                thread.join(0.1)
+                if not thread.is_alive():
+                    del going[step]
+                    step.check()
+            if going and time.monotonic() - Talk.last > SILENT_S:
+                names = ", ".join(step.title for step in going)
+                Talk.say(f"  still busy: {names} ({time.monotonic() - began:.0f} s)")
+    finally:
+        for step in going:
+            step.end()
