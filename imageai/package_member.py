@@ -63,14 +63,15 @@ def _download(package: Package, folder: Path, report: Report) -> Path:
 
 def _watch(pip: subprocess.Popen[bytes], scratch: Path, package: Package, report: Report) -> None:
     """Report how much has come until pip ends; end it when it takes too long or this process is stopped."""
-    end = time.monotonic() + LONGEST_S
+    end, have, whole = time.monotonic() + LONGEST_S, 0, package.archive.size_bytes
     try:
         while time.monotonic() < end:
             try:
                 pip.wait(REPORT_EVERY_S)
             except subprocess.TimeoutExpired:
-                have = min(_size(scratch), package.archive.size_bytes)
-                report(f"{package.name}: {megabytes(have)} of {megabytes(package.archive.size_bytes)}")
+                have = max(have, min(_size(scratch), whole))
+                what = f"{megabytes(have)} of {megabytes(whole)}" if have < whole else "checking it"
+                report(f"{package.name}: {what}")
             else:
                 return
         raise FetchError(f"pip download {package.name}: not done after {LONGEST_S:.0f} s")
