@@ -78,6 +78,7 @@ class Producer:
             status = self._follow()
             return max(status, self._finish(LAST_WORD_S))
         except Stopped as stopped:
+            self._watch.close()
             return max(stopped.exit_code, self._finish(STOP_S))
         finally:
             self._watch.close()

@@ -120,8 +120,8 @@ class RtspCamera:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        assert self.process.stdout
-        self.process.stdout.close()
+        if self.process.stdout:
+            self.process.stdout.close()
 
     def address(self, credentials: str = "", path: str = "camera") -> str:
         return f"rtsp://{credentials}127.0.0.1:{self.port}/{path}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,20 @@ def rtsp() -> Iterator[RtspCamera]:
     camera = RtspCamera()
     yield camera
     camera.kill()
+
+
+@pytest.fixture
+def new_rtsp() -> Iterator[Callable[..., RtspCamera]]:
+    """Make cameras that a test may kill: ``new_rtsp("user", "password")``."""
+    made: list[RtspCamera] = []
+
+    def make(*credentials: str) -> RtspCamera:
+        made.append(RtspCamera(*credentials))
+        return made[-1]
+
+    yield make
+    for camera in made:
+        camera.kill()
 
 
 @pytest.fixture(scope="session")

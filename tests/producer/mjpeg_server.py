@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -16,14 +17,23 @@ class Handler(BaseHTTPRequestHandler):
     server: MjpegServer
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Authorization", "")))
+        self.server.asked.append(self.path)
         path = self.path.partition("?")[0]
-        if path == "/camera":
+        if not self._may_enter():
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.end_headers()
+        elif path == "/camera":
             self._stream()
         elif path in self.server.errors:
             self.send_error(self.server.errors[path])
         else:
             self._file(self.server.folder / path.lstrip("/"))
+
+    def _may_enter(self) -> bool:
+        wanted = self.server.credentials
+        given = self.headers.get("Authorization", "").removeprefix("Basic ")
+        return not wanted or base64.b64decode(given).decode() == wanted
 
     def _stream(self) -> None:
         self.send_response(200)
@@ -62,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class MjpegServer(ThreadingHTTPServer):
-    """Serves ``pictures`` over and over; ``asked`` keeps (path, Authorization) of every request."""
+    """Serves ``pictures`` over and over, to those with the ``credentials``; ``asked`` keeps every path."""
 
     daemon_threads = True
 
@@ -72,7 +82,8 @@ class MjpegServer(ThreadingHTTPServer):
         self.folder = folder
         self.pause_s = pause_s
         self.errors: dict[str, int] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[str] = []
+        self.credentials = ""
 
     @property
     def address(self) -> str:

@@ -111,7 +111,7 @@ def picture_stream(folder: Path, *pictures: bytes) -> Path:
 
 def photo(mode: str = "RGB", **options: object) -> bytes:
     data = io.BytesIO()
-    Image.linear_gradient("L").convert(mode).save(data, "JPEG", **options)  # type: ignore[arg-type]
+    Image.linear_gradient("L").convert(mode).save(data, "JPEG", **options)
     return data.getvalue()
 
 
