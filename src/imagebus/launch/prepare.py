@@ -89,4 +89,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[0] = "install.sh"
     run_program(main)

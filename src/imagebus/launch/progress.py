@@ -84,11 +84,15 @@ class Step:
         """Raise what went wrong.
 
         Raises:
-            StepError: with the last lines that the command printed.
+            StepError: the last lines that the command printed have been shown.
         """
-        if self._failed:
-            said = "".join(f"\n  | {line}" for line in self._kept if line)
-            raise StepError(f"{self.title} failed ({self._failed}){said}\n{self._advice}".rstrip())
+        if not self._failed:
+            return
+        for line in self._kept if self._shown is not str else ():
+            tell(f"  | {line}")
+        raise StepError(
+            f"{self.title} failed ({self._failed}), the lines above say why. {self._advice}".rstrip()
+        )
 
     def end(self) -> None:
         """End it early."""
@@ -114,7 +118,7 @@ def run(steps: Iterable[Step]) -> None:
     Raises:
         StepError: one failed; the others were ended.
     """
-    began = time.monotonic()
+    began = Talk.last = time.monotonic()
     steps = list(steps)
     going = {step: step.begin() for step in steps}
     try:

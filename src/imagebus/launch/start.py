@@ -92,7 +92,7 @@ def _already_running(supervisor: Supervisor, wishes: Wishes, cameras: Sequence[C
 
 def _needs_broker(wishes: Wishes) -> bool:
     """Return whether a broker must be started: one that runs in this folder on this port is used as it is."""
-    folder = FolderOptions().folder
+    folder = FolderOptions.parse([]).folder
     answers, line = LocalBroker(folder).status()
     noted = state.read(folder)
     if answers and noted and noted.port == wishes.kafka_port:
@@ -133,9 +133,8 @@ def _wait(watching: Watching, wishes: Wishes, cameras: Sequence[Camera], since_m
     _check_page(wishes.port)
     for name in missing:
         warn(watching.blame(f"producer-{names.index(name) + 1}", "shows nothing yet, and is tried on"))
-    warn(
-        f"{len(names) - len(missing)} of {len(names)} cameras show; objects found by {', '.join(chain.models)}"
-    )
+    shown = len(names) - len(missing)
+    warn(f"{shown} of {len(names)} cameras show; objects are found by {', '.join(chain.models)}")
 
 
 def _check_page(port: int) -> None:
@@ -175,4 +174,5 @@ def _alone(data: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    sys.argv[0] = "run.sh"
     run(main)

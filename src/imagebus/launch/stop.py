@@ -54,7 +54,7 @@ def _java(data: Path, supervisor: Supervisor) -> Process | None:
 def _broker_folder(data: Path) -> Path:
     from imagebus.kafka.options import FolderOptions  # its default reads $IMAGEBUS_DATA
 
-    return FolderOptions().folder
+    return FolderOptions.parse([]).folder
 
 
 def _end(processes: dict[str, Process], supervisor: Supervisor) -> None:
@@ -88,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[0] = "stop.sh"
     run(main)

@@ -51,10 +51,11 @@ class Watching:
             raise ImagebusError(self.blame(name, f"ended with exit status {exit_status}"))
 
     def blame(self, name: str, what: str) -> str:
-        """Say what a service did, with the end of its log."""
+        """Show the end of a service's log, and return one line that says what it did."""
+        for line in self._said(name) or ["(it said nothing)"]:
+            Talk.say(f"  | {line}")
         log = self._supervisor.log_of(name)
-        lines = "".join(f"\n  | {line}" for line in self._said(name)) or "\n  | (it said nothing)"
-        return f"{printable(self._services[name].shown)} {what}; its log, {log}, ends with:{lines}"
+        return f"{self._services[name].shown} {what}; above is the end of its log, {log}"
 
     def _said(self, name: str) -> list[str]:
         log, start = self._supervisor.log_of(name), self._logged[name]
