@@ -1,0 +1,219 @@
+"""The broker as a plain client sees it: nothing of the library's own client is used here."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from imagebus import jpeg
+from imagebus.connection import Position
+from imagebus.record import Record
+
+LARGE = 64 * 1024 * 1024
+Identity = tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One record to put on a topic."""
+
+    value: bytes | None
+    key: bytes | None = b"camera"
+    timestamp_ms: int = 0
+    partition: int = -1
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+def fresh(name: str) -> str:
+    """Return a topic's name that no other test has."""
+    return f"{name}-{secrets.token_hex(4)}"
+
+
+def make_topic(kafka: str, topic: str, partitions: int = 1, **config: object) -> str:
+    """Make a topic; dots in the names of its settings are written as two underscores."""
+    settings = {"max.message.bytes": str(32 * 1024 * 1024)}
+    settings |= {key.replace("__", "."): str(value) for key, value in config.items()}
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(10)
+    return topic
+
+
+def put(kafka: str, topic: str, puts: Iterable[Put]) -> list[tuple[int, int]]:
+    """Put records on a topic and return the partition and offset of each."""
+    producer = Producer(
+        {"bootstrap.servers": kafka, "message.max.bytes": LARGE, "acks": "all", "enable.idempotence": True}
+    )
+    places: dict[int, tuple[int, int]] = {}
+
+    def keep(number: int) -> Any:
+        def delivered(error: Any, message: Any) -> None:
+            assert error is None, error
+            places[number] = (message.partition(), message.offset())
+
+        return delivered
+
+    for number, one in enumerate(puts):
+        place = {"partition": one.partition} if one.partition >= 0 else {}
+        stamp = {"timestamp": one.timestamp_ms} if one.timestamp_ms else {}
+        producer.produce(
+            topic, one.value, one.key, headers=list(one.headers), on_delivery=keep(number), **place, **stamp
+        )
+        producer.poll(0)
+        while len(producer) > 200:
+            producer.poll(0.01)
+    assert producer.flush(60) == 0
+    return [places[number] for number in range(len(places))]
+
+
+class Reader:
+    """Reads a whole topic from its first record on, again and again, for more."""
+
+    def __init__(self, kafka: str, topic: str) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": kafka,
+                "group.id": "tests.reader",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "fetch.message.max.bytes": LARGE,
+            }
+        )
+        self._assigned: set[int] = set()
+        self._next: dict[int, int] = {}
+        self.records: list[Record] = []
+
+    def sequences(self) -> list[int]:
+        """Read on; return the sequence of each frame so far, in order of number."""
+        return sorted(sequence for _, _, sequence in identities(self.read()))
+
+    def read(self) -> list[Record]:
+        """Read all that is there now; return everything read so far."""
+        known = self._consumer.list_topics(timeout=10).topics
+        if self._topic not in known:
+            return self.records
+        new = set(known[self._topic].partitions) - self._assigned
+        if new:
+            self._consumer.incremental_assign([TopicPartition(self._topic, p, 0) for p in sorted(new)])
+            self._assigned |= new
+        ends = {}
+        for partition in self._assigned:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 10)
+            ends[partition] = high if high > low else 0
+        while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
+            for message in self._consumer.consume(100, 0.05):
+                assert message.error() is None, message.error()
+                self._next[message.partition()] = message.offset() + 1
+                self.records.append(_record(message))
+        return self.records
+
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
+
+
+def read_all(kafka: str, topic: str) -> list[Record]:
+    """Return all records of a topic, none where it does not exist."""
+    reader = Reader(kafka, topic)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def topics(kafka: str) -> dict[str, int]:
+    """Return every topic and its number of partitions."""
+    found = AdminClient({"bootstrap.servers": kafka}).list_topics(timeout=10).topics
+    return {name: len(topic.partitions) for name, topic in found.items()}
+
+
+def _record(message: Any) -> Record:
+    kind, stamp = message.timestamp()
+    return Record(
+        message.topic(),
+        message.partition(),
+        message.offset(),
+        -1 if kind == TIMESTAMP_NOT_AVAILABLE else stamp,
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+    )
+
+
+class Commits:
+    """What a group has committed, seen without joining it."""
+
+    def __init__(self, kafka: str, group: str, topic: str, partitions: int = 1) -> None:
+        self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+        self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
+
+    def now(self) -> dict[int, Position]:
+        """Return the committed positions by partition; those without a commit are left out."""
+        try:
+            found = self._consumer.committed(self._places, timeout=10)
+        except KafkaException:
+            return {}  # the broker has only just started: nobody asked for a group before
+        return {p.partition: Position(p.offset, p.metadata or "") for p in found if p.offset >= 0}
+
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
+
+
+def committed(kafka: str, group: str, topic: str, partitions: int = 1) -> dict[int, Position]:
+    """Return what a group has committed."""
+    commits = Commits(kafka, group, topic, partitions)
+    try:
+        return commits.now()
+    finally:
+        commits.close()
+
+
+def picture(width: int = 64, height: int = 48, shade: int = 128) -> bytes:
+    """Return a small clean JPEG."""
+    return jpeg.encode(np.full((height, width, 3), shade, np.uint8))
+
+
+PICTURE = picture()
+BEGAN_NS = time.time_ns()
+"""Frames of tests are as old as the test run: what is much older, the broker throws away at once."""
+
+
+def plain_frame(sequence: int = 0, source: str = "camera", **changes: Any) -> dict[str, Any]:
+    """Return a frame as docs/frame.md describes it, as a plain map."""
+    captured_ns = BEGAN_NS + sequence * 1_000_000
+    return {
+        "v": 1,
+        "source": source,
+        "epoch": "e1",
+        "sequence": sequence,
+        "run": "live",
+        "captured_ns": captured_ns,
+        "width": 64,
+        "height": 48,
+        "image": PICTURE,
+        "detections": [],
+        "trail": [],
+        "attributes": {},
+        **changes,
+    }
+
+
+def frame_put(frame: Mapping[str, Any], partition: int = -1) -> Put:
+    """Return the record of a plain frame."""
+    value = msgpack.packb(frame)
+    return Put(value, frame["source"].encode(), frame["captured_ns"] // 1_000_000, partition)
+
+
+def identities(records: Iterable[Record]) -> list[Identity]:
+    """Return (source, epoch, sequence) of each record, in order."""
+    maps = [msgpack.unpackb(record.value or b"") for record in records]
+    return [(one["source"], one["epoch"], one["sequence"]) for one in maps]

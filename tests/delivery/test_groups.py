@@ -1,0 +1,112 @@
+"""Who sees which frames: stages side by side, and several processes of one stage."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imagebus.connection import Position
+from imagebus.ledger import counts_of
+from tests.broker import Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from tests.delivery.conftest import Run
+from tests.programs import Program, wait_for
+
+pytestmark = pytest.mark.kafka
+Outcome = Callable[[str], Reader]
+
+
+def lines(program: Program) -> int:
+    """Count the frames that a program has told of."""
+    return program.out.count(b"\n")
+
+
+def add_up(positions: dict[int, Position]) -> bool:
+    """Tell whether the counts of each commit are those of all offsets before it, read from the first on."""
+    return all(sum(counts_of(position).values()) == position.offset for position in positions.values())
+
+
+def test_two_stages_side_by_side_each_see_every_frame(kafka: str, run: Run, outcome: Outcome) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"), 2)
+    for name in ("first", "second"):
+        run("-i", topic, "-t", out, "-n", name, "--freshness", "all", "--start", "earliest")
+    put(kafka, topic, [frame_put(plain_frame(n), n % 2) for n in range(50)])
+    written = outcome(out)
+    wait_for(lambda: len(written.read()) >= 100, "the frames of both")
+    assert Counter(written.sequences()) == dict.fromkeys(range(50), 2)
+
+
+def test_processes_of_one_stage_share_the_frames_and_a_leaving_one_repeats_nothing(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 4)
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    arguments += ("--delay-ms", "4")
+    # Sources share partitions unevenly, so that frames are finished out of the order of their offsets.
+    frames = [plain_frame(n, source=f"cam{n % 7 if n % 3 else 0}") for n in range(1200)]
+    put(kafka, topic, [frame_put(frame, n % 4) for n, frame in enumerate(frames)])
+    first = run(*arguments)
+    wait_for(lambda: lines(first) > 20, "frames of the first", every_s=0.01)
+    second = run(*arguments)
+    wait_for(lambda: lines(second) > 20, "frames of the second", every_s=0.01)
+    assert first.ends(signal.SIGTERM) == 0
+
+    written, group = outcome(out), f"imagebus.f.{topic}.{out}"
+    wait_for(lambda: len(written.read()) >= 1200, "all frames")
+    assert second.ends(signal.SIGTERM) == 0
+    assert Counter(written.sequences()) == dict.fromkeys(range(1200), 1)
+    positions = committed(kafka, group, topic, 4)
+    assert sum(position.offset for position in positions.values()) == 1200
+    assert add_up(positions)
+
+
+def test_a_killed_process_leaves_its_share_to_the_other(
+    kafka: str, run: Run, outcome: Outcome, short_session: Path
+) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 1)
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    both = [run(*arguments, "--kafka-config", short_session, "--delay-ms", 3) for _ in range(2)]
+    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(400)])
+    wait_for(lambda: all(lines(program) > 5 for program in both), "both at work", every_s=0.01)
+    both[0].kill()
+    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(400, 500)])
+
+    written = outcome(out)
+    wait_for(lambda: len(set(written.sequences())) >= 500, "all frames")
+    assert both[1].ends(signal.SIGTERM) == 0
+    positions = committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)
+    assert sum(position.offset for position in positions.values()) == 500
+    assert add_up(positions)
+
+
+def test_the_counts_of_every_commit_add_up_to_its_offset(
+    kafka: str, run: Run, outcome: Outcome, short_session: Path
+) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"))
+    does = ["pass", "drop", "fail", "double", "pass"]
+    frames = [plain_frame(n, attributes={"test.do": does[n % 5]}) for n in range(200)]
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    arguments += ("--kafka-config", str(short_session), "--delay-ms", "5")
+    put(kafka, topic, [frame_put(frame, n % 2) for n, frame in enumerate(frames)])
+    group, seen = f"imagebus.f.{topic}.{out}", set()
+    program = run(*arguments)
+    for stop_at in (60, 130, 200):
+
+        def reached(stop_at: int = stop_at) -> bool:
+            positions = committed(kafka, group, topic, 2)
+            assert add_up(positions)
+            seen.add(sum(position.offset for position in positions.values()))
+            return max(seen) >= stop_at
+
+        wait_for(reached, f"{stop_at} frames")
+        program.kill()
+        if stop_at < 200:
+            program = run(*arguments)
+    totals: Counter[str] = Counter()
+    for position in committed(kafka, group, topic, 2).values():
+        totals += Counter(counts_of(position))
+    assert totals == {"output": 120, "filtered": 40, "dead": 40}
+    assert len(seen) > 3

@@ -1,0 +1,111 @@
+"""Where a filter begins to read, and what it does while there is nothing to read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.broker import (
+    BEGAN_NS,
+    committed,
+    frame_put,
+    fresh,
+    identities,
+    make_topic,
+    plain_frame,
+    put,
+    read_all,
+    topics,
+)
+from tests.delivery.conftest import Run
+from tests.programs import wait_for
+
+pytestmark = pytest.mark.kafka
+
+
+def sequences(kafka: str, topic: str) -> list[int]:
+    return sorted(sequence for _, _, sequence in identities(read_all(kafka, topic)))
+
+
+def group(topic: str, out: str) -> str:
+    return f"imagebus.f.{topic}.{out}"
+
+
+@pytest.mark.parametrize("start", ["latest", "earliest", "time"])
+def test_a_new_group_begins_where_it_is_told(kafka: str, run: Run, start: str) -> None:
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(10)])
+    moment = datetime.fromtimestamp((BEGAN_NS + 6_000_000) // 1_000_000 / 1000, UTC).isoformat()
+    place = moment if start == "time" else start
+
+    run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", place)
+    wait_for(lambda: committed(kafka, group(topic, out), topic), "a first commit")
+    put(kafka, topic, [frame_put(plain_frame(10))])
+
+    wait_for(lambda: topics(kafka).get(out) and 10 in sequences(kafka, out), "the newest frame")
+    first = {"latest": 10, "earliest": 0, "time": 6}[start]
+    assert sequences(kafka, out) == list(range(first, 11))
+
+
+def test_a_kill_before_the_first_frame_loses_nothing_that_came_since(
+    kafka: str, run: Run, short_session: Path
+) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 3), fresh("out")
+    put(kafka, topic, [frame_put(plain_frame(n), n % 3) for n in range(6)])
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--kafka-config", short_session)
+    killed = run(*arguments)
+    wait_for(lambda: len(committed(kafka, group(topic, out), topic, 3)) == 3, "the starting offsets")
+    killed.kill()
+    put(kafka, topic, [frame_put(plain_frame(n), n % 3) for n in range(6, 12)])
+
+    run(*arguments)
+    wait_for(lambda: len(sequences(kafka, out)) >= 6, "what came after the start", within_s=90)
+    assert sequences(kafka, out) == list(range(6, 12))
+
+
+def test_a_filter_waits_for_a_missing_topic_and_reads_it_from_its_first_frame(kafka: str, run: Run) -> None:
+    topic, out = fresh("later"), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all")
+    program.says(f"topic {topic} does not exist yet; waiting for it")
+
+    make_topic(kafka, topic, 4)
+    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(20)])
+    wait_for(lambda: len(sequences(kafka, out)) >= 20, "all frames of the new topic")
+    assert sequences(kafka, out) == list(range(20))
+    assert program.err.count(b"does not exist yet") == 1
+
+
+def test_a_filter_makes_its_output_topic_but_never_its_input(kafka: str, run: Run) -> None:
+    topic, out = fresh("never"), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f")
+    program.says("waiting for it")
+    assert out in topics(kafka)
+    assert topic not in topics(kafka)
+    assert program.ends(15) == 0
+
+
+def test_an_old_commit_beyond_what_the_log_keeps_is_counted_as_expired(kafka: str, run: Run) -> None:
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
+
+    from imagebus.ledger import counts_of
+
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    program = run(*arguments)
+    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(3)])
+    wait_for(lambda: committed(kafka, group(topic, out), topic).get(0), "a commit")
+    assert program.ends(15) == 0
+    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(3, 10)])
+    admin = AdminClient({"bootstrap.servers": kafka})
+    [done] = admin.delete_records([TopicPartition(topic, 0, 8)]).values()
+    done.result(10)
+
+    program = run(*arguments)
+    wait_for(lambda: 9 in sequences(kafka, out), "what is left")
+    assert program.ends(15) == 0
+    position = committed(kafka, group(topic, out), topic)[0]
+    assert position.offset == 10
+    assert counts_of(position) == {"output": 5, "expired": 5}
