@@ -31,7 +31,6 @@ class Chain:
         self._since_ms = since_ms
         self._seen: dict[str, set[str]] = {topic: set() for topic in topics}
         self.models: set[str] = set()
-        self.broker_answers = False
 
     def wait(self, deadline_s: float, go_on: Callable[[], bool]) -> None:
         """Wait for all of them, the end of the time, or ``go_on``, asked each half second, to say no."""
@@ -46,7 +45,6 @@ class Chain:
     def _step(self, tail: Tail) -> None:
         try:
             there = self._bus.topics()
-            self.broker_answers = True
             tail.follow({(topic, p) for topic in self._topics for p in range(there.get(topic, 0))})
             until = time.monotonic() + 0.5
             while (left := until - time.monotonic()) > 0:
@@ -79,7 +77,5 @@ class Chain:
 
     def progress(self) -> str:
         """Say how far the pictures have come."""
-        if not self.broker_answers:
-            return "waiting for the broker"
         counts = (f"{topic} {len(self._seen[topic] & set(self._sources))}" for topic in self._topics)
         return f"cameras seen on each topic, of {len(self._sources)}: {', '.join(counts)}"

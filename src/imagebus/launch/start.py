@@ -18,7 +18,7 @@ from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.kafka import state
 from imagebus.kafka.local import LocalBroker
 from imagebus.kafka.options import FolderOptions
-from imagebus.kafka.probe import why_not_bindable
+from imagebus.kafka.probe import cluster_at, why_not_bindable
 from imagebus.launch import samples
 from imagebus.launch.cameras import Camera
 from imagebus.launch.chain import Chain
@@ -34,10 +34,11 @@ from imagebus.log import say, warn
 from imagebus.program import run
 from imagebus.text import printable
 
+BROKER_S = 90.0
 FIRST_PICTURES_S = 120.0
 SOME_PICTURES_S = 40.0
 """How long a camera is waited for when others show already."""
-STAGES = ("producer", "imageaiProcessor", "redaction")
+STAGES = ("producer-1", "imageaiProcessor", "redaction")
 
 
 def main() -> None:
@@ -115,6 +116,7 @@ def _wait(watching: Watching, wishes: Wishes, cameras: Sequence[Camera], since_m
     Raises:
         ImagebusError: nothing is to be seen; says where the pictures got stuck.
     """
+    _wait_for_broker(watching, wishes.kafka_port)
     topics = (wishes.source_topic, wishes.imageai_topic, wishes.redaction_topic)
     names = [camera.name for camera in cameras]
     chain = Chain(Bus(f"127.0.0.1:{wishes.kafka_port}"), topics, names, since_ms)
@@ -127,14 +129,22 @@ def _wait(watching: Watching, wishes: Wishes, cameras: Sequence[Camera], since_m
     chain.wait(FIRST_PICTURES_S, go_on)
     missing = chain.missing()
     if len(missing) == len(names):
-        culprit = STAGES[chain.stuck_at()] if chain.broker_answers else "broker"
-        culprit = "producer-1" if culprit == "producer" else culprit
+        culprit = STAGES[chain.stuck_at()]
         raise ImagebusError(watching.blame(culprit, f"passed no picture on in {FIRST_PICTURES_S:.0f} s"))
     _check_page(wishes.port)
     for name in missing:
         warn(watching.blame(f"producer-{names.index(name) + 1}", "shows nothing yet, and is tried on"))
     shown = len(names) - len(missing)
     warn(f"{shown} of {len(names)} cameras show; objects are found by {', '.join(chain.models)}")
+
+
+def _wait_for_broker(watching: Watching, port: int) -> None:
+    end = time.monotonic() + BROKER_S
+    while not cluster_at(port):
+        watching.look("waiting for the broker")
+        if time.monotonic() > end:
+            raise ImagebusError(watching.blame("broker", f"does not answer after {BROKER_S:.0f} s"))
+        time.sleep(0.3)
 
 
 def _check_page(port: int) -> None:
