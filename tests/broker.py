@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,72 @@ def put(kafka: str, topic: str, puts: Iterable[Put]) -> list[tuple[int, int]]:
             producer.poll(0.01)
     assert producer.flush(60) == 0
     return [places[number] for number in range(len(places))]
+
+
+class Feeder:
+    """Puts frames on a topic from a thread of its own, until it is stopped; a broker may go away meanwhile.
+
+    Args:
+        per_s: frames a second.
+        partitions: of the topic; frames go to them in turn, sources take longer turns.
+        enough: no more are sent while this says so.
+    """
+
+    def __init__(
+        self,
+        kafka: str,
+        topic: str,
+        *,
+        per_s: float,
+        partitions: int = 1,
+        enough: Callable[[], bool] | None = None,
+    ) -> None:
+        self._topic = topic
+        self._every_s = 1 / per_s
+        self._partitions = partitions
+        self._enough = enough or (lambda: False)
+        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.sent = 0
+        self.acknowledged: dict[Identity, tuple[int, int]] = {}
+        """Partition and offset of every frame that is safe."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._every_s):
+            if not self._enough():
+                self.feed(1)
+            self._producer.poll(0)
+
+    def feed(self, count: int) -> None:
+        """Send frames now."""
+        for _ in range(count):
+            n, self.sent = self.sent, self.sent + 1
+            frame = plain_frame(n, source=f"cam{n % 7 if n % 3 else 0}")
+            one = frame_put(frame)
+            self._producer.produce(
+                self._topic,
+                one.value,
+                one.key,
+                n % self._partitions,
+                timestamp=one.timestamp_ms,
+                on_delivery=self._keep((frame["source"], frame["epoch"], n)),
+            )
+
+    def _keep(self, identity: Identity) -> Any:
+        def delivered(error: Any, message: Any) -> None:
+            if error is None:
+                self.acknowledged[identity] = (message.partition(), message.offset())
+
+        return delivered
+
+    def stop(self) -> set[Identity]:
+        """Stop, wait until all is safe, and return what is."""
+        self._over.set()
+        self._thread.join()
+        assert self._producer.flush(60) == 0
+        return set(self.acknowledged)
 
 
 class Reader:
@@ -152,7 +219,9 @@ class Commits:
     """What a group has committed, seen without joining it."""
 
     def __init__(self, kafka: str, group: str, topic: str, partitions: int = 1) -> None:
-        self._consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False})
+        self._consumer = Consumer(
+            {"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False}
+        )
         self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
 
     def now(self) -> dict[int, Position]:

@@ -64,13 +64,15 @@ class Backlog:
         self._count(record, -1)
         return record
 
-    def discard(self, belongs: Callable[[Record], bool]) -> None:
-        """Forget the records for which that holds."""
-        kept = [record for waiting in self._sources.values() for record in waiting if not belongs(record)]
+    def discard(self, belongs: Callable[[Record], bool]) -> list[Record]:
+        """Take out and return the records for which that holds."""
+        records = [record for waiting in self._sources.values() for record in waiting]
         self._sources.clear()
         self._bytes = self._records = 0
-        for record in kept:
-            self.add(record)
+        gone = []
+        for record in records:
+            gone.append(record) if belongs(record) else self.add(record)
+        return gone
 
     def _count(self, record: Record, sign: int) -> None:
         self._records += sign

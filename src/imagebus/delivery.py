@@ -12,6 +12,7 @@ from imagebus.outgoing import Outgoing
 from imagebus.record import Record
 
 MAX_PENDING = 64
+MAX_PENDING_BYTES = 32 * 1024 * 1024
 COMMIT_EVERY_S = 0.25
 
 MakeDeadLetter = Callable[[Record, str, str], Outgoing]
@@ -30,6 +31,7 @@ class Delivery:
         self._make_dead_letter = make_dead_letter
         self._ledgers: dict[int, Ledger] = {}
         self._failure: Exception | None = None
+        self._pending_bytes = 0
         self._commit_due = 0.0
 
     def begin(self, partitions: Sequence[Assigned]) -> None:
@@ -40,7 +42,11 @@ class Delivery:
     def end(self, partitions: Sequence[int]) -> dict[int, Position]:
         """Close the ledgers of these partitions; return what may be committed."""
         ledgers = {p: self._ledgers.pop(p) for p in partitions if p in self._ledgers}
-        return {p: position for p, ledger in ledgers.items() if (position := ledger.to_commit())}
+        return {p: position for p, ledger in ledgers.items() if (position := ledger.final())}
+
+    def is_overtaken(self, record: Record) -> bool:
+        """Whether a later record of its partition is finished already."""
+        return self._ledgers[record.partition].is_overtaken(record.offset)
 
     def received(self, record: Record) -> bool:
         """Enter a record that was read; false where it is not ours or was entered before."""
@@ -49,7 +55,12 @@ class Delivery:
 
     def publish(self, record: Record, outgoing: Sequence[Outgoing], outcome: str) -> None:
         """Send all that came of a record; the outcome counts once everything is acknowledged."""
-        ledger, waiting, refused = self._ledgers[record.partition], len(outgoing), ""
+        self._publish(self._ledgers[record.partition], record, outgoing, outcome)
+
+    def _publish(self, ledger: Ledger, record: Record, outgoing: Sequence[Outgoing], outcome: str) -> None:
+        # The ledger is that of the moment: meanwhile the partition may be gone, or be ours anew.
+        waiting, size, refused = len(outgoing), sum(len(item.value or b"") for item in outgoing), ""
+        self._pending_bytes += size
         if not outgoing:
             ledger.done(record.offset, outcome)
 
@@ -60,11 +71,14 @@ class Delivery:
                 refused = str(error)
             elif error is not None:
                 self._failure = error if isinstance(error, BusError) else BusError(str(error))
+            if waiting:
                 return
-            if waiting or self._failure:
+            self._pending_bytes -= size
+            if self._failure:
                 return
             if refused:
-                self.publish(record, [self._make_dead_letter(record, "refused", refused)], DEAD)
+                dead_letter = self._make_dead_letter(record, "refused", refused)
+                self._publish(ledger, record, [dead_letter], DEAD)
             else:
                 ledger.done(record.offset, outcome)
 
@@ -84,14 +98,14 @@ class Delivery:
         Raises:
             BusError: something could not be published for good.
         """
-        self._publisher.poll(0.05 if self._publisher.pending >= MAX_PENDING else 0.0)
+        self._publisher.poll(0.05 if self.busy else 0.0)
         if self._failure:
             raise self._failure
 
     @property
     def busy(self) -> bool:
         """Whether nothing more should be started before more is acknowledged."""
-        return self._publisher.pending >= MAX_PENDING
+        return self._publisher.pending >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES
 
     def due(self) -> dict[int, Position]:
         """Return the positions to commit now, a few times a second at most."""

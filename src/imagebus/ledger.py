@@ -29,7 +29,7 @@ class Ledger:
         if assigned.low > self._next:
             self._counts[EXPIRED] += assigned.low - self._next
             self._next = assigned.low
-        self._committed = assigned.position
+        self._committed = self._first = assigned.position
 
     def received(self, offset: int) -> bool:
         """Take a record in; false where it was taken before, as after a fetch that was repeated."""
@@ -58,6 +58,14 @@ class Ledger:
     def unfinished(self) -> int:
         """Return how many records were received and wait for their outcome or for one before them."""
         return len(self._open)
+
+    def is_overtaken(self, offset: int) -> bool:
+        """Whether a later record is finished already, so that it would be processed again after a change."""
+        return any(offset < finished for finished in self._outcomes)
+
+    def final(self) -> Position | None:
+        """Return the position where it moved at all: an earlier commit of it may have failed."""
+        return None if self._next == self._first.offset else self.position
 
     def to_commit(self) -> Position | None:
         """Return the position where it moved since this was last asked."""

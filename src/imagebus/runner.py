@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
@@ -23,7 +23,8 @@ from imagebus.topics import DEAD_LETTER_SETTINGS, dead_letters_of
 
 FAILURES_IN_A_ROW = 20
 IDLE_S = 0.2
-DRAIN_S = 10.0
+DRAIN_S = 5.0
+CATCH_UP_S = 3.0
 
 
 class Runner:
@@ -35,6 +36,7 @@ class Runner:
         self._bus = bus
         self._stopping = False
         self._failures = 0
+        self._failure: Exception | None = None
         self._processed = 0
         self._busy_s = 0.0
         self._dead_letters_ready = False
@@ -60,8 +62,7 @@ class Runner:
             self._options.input, self._options.group_id, start.resolver(start_at), self
         )
         try:
-            while not self._stopping:
-                self._step(subscriber)
+            self._work_until_stopped(subscriber)
         finally:
             self._finish(subscriber)
             self._filter.stop()
@@ -94,7 +95,14 @@ class Runner:
                 time.sleep(0.5)
         return False
 
+    def _work_until_stopped(self, subscriber: Reading) -> None:
+        while not self._stopping:
+            self._step(subscriber)
+        self._catch_up(self._delivery.partitions)
+
     def _step(self, subscriber: Reading) -> None:
+        if self._failure:
+            raise self._failure
         self._delivery.serve()
         if positions := self._delivery.due():
             subscriber.commit(positions)
@@ -194,6 +202,20 @@ class Runner:
         average_ms = self._busy_s / self._processed * 1000
         say(f"{printable(f'{name}{number}: {found}')} | {took_s * 1000:.1f} ms, average {average_ms:.1f} ms")
 
+    def _catch_up(self, partitions: Collection[int]) -> None:
+        """Abandon what waits of these partitions, but process what lies before a finished frame.
+
+        Sources take turns, so frames of a partition are not finished in its order; without this, those
+        that are ahead would be repeated by whoever goes on.
+        """
+        waiting = self._backlog.discard(lambda record: record.partition in partitions)
+        if self._delivery.drain(DRAIN_S):
+            return  # the broker is away
+        give_up = time.monotonic() + CATCH_UP_S
+        for record in waiting:
+            if self._delivery.is_overtaken(record) and time.monotonic() < give_up:
+                self._work(record)
+
     def _finish(self, subscriber: Reading) -> None:
         """Wait for what is under way, commit it and leave the group."""
         unacknowledged = self._delivery.drain(DRAIN_S)
@@ -212,10 +234,13 @@ class Runner:
 
     def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
         """Abandon what waits of these partitions, finish what is under way, return what to commit."""
-        gone = set(partitions)
-        self._backlog.discard(lambda record: record.partition in gone)
+        gone = list(partitions)
+        try:
+            self._catch_up(gone)
+        except Exception as error:  # noqa: BLE001  the client can't carry it out of here: the next step does
+            self._failure = error
         self._delivery.drain(DRAIN_S)
-        return self._delivery.end(list(gone))
+        return self._delivery.end(gone)
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Forget partitions that somebody else has by now."""

@@ -11,7 +11,7 @@ import pytest
 
 from imagebus.connection import Position
 from imagebus.ledger import counts_of
-from tests.broker import Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from tests.broker import Feeder, Reader, committed, frame_put, fresh, identities, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
 from tests.programs import Program, wait_for
 
@@ -46,20 +46,25 @@ def test_processes_of_one_stage_share_the_frames_and_a_leaving_one_repeats_nothi
     arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
     arguments += ("--delay-ms", "4")
     # Sources share partitions unevenly, so that frames are finished out of the order of their offsets.
-    frames = [plain_frame(n, source=f"cam{n % 7 if n % 3 else 0}") for n in range(1200)]
-    put(kafka, topic, [frame_put(frame, n % 4) for n, frame in enumerate(frames)])
-    first = run(*arguments)
-    wait_for(lambda: lines(first) > 20, "frames of the first", every_s=0.01)
-    second = run(*arguments)
-    wait_for(lambda: lines(second) > 20, "frames of the second", every_s=0.01)
-    assert first.ends(signal.SIGTERM) == 0
+    written = outcome(out)
+    feeder = Feeder(kafka, topic, per_s=400, partitions=4)
+    feeder.feed(400)
+    try:
+        first = run(*arguments)
+        wait_for(lambda: lines(first) > 20, "frames of the first", every_s=0.01)
+        second = run(*arguments)
+        wait_for(lambda: lines(second) > 20, "frames of the second", every_s=0.01)
+        assert first.ends(signal.SIGTERM) == 0
+        third = run(*arguments)
+        wait_for(lambda: lines(third) > 20, "frames of the third", every_s=0.01)
+    finally:
+        fed = feeder.stop()
 
-    written, group = outcome(out), f"imagebus.f.{topic}.{out}"
-    wait_for(lambda: len(written.read()) >= 1200, "all frames")
-    assert second.ends(signal.SIGTERM) == 0
-    assert Counter(written.sequences()) == dict.fromkeys(range(1200), 1)
-    positions = committed(kafka, group, topic, 4)
-    assert sum(position.offset for position in positions.values()) == 1200
+    wait_for(lambda: len(written.read()) >= len(fed), "all frames")
+    assert [program.ends(signal.SIGTERM) for program in (second, third)] == [0, 0]
+    assert Counter(identities(written.read())) == dict.fromkeys(fed, 1)
+    positions = committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)
+    assert sum(position.offset for position in positions.values()) == len(fed)
     assert add_up(positions)
 
 
