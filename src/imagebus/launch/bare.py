@@ -20,13 +20,13 @@ def main() -> None:
     sys.path.append(str(Path(__file__).resolve().parents[1]))
     options = importlib.import_module("launch.options")
     environment = importlib.import_module("launch.environment")
-    options.parse(command, argv, environment.ROOT)
+    wishes = options.parse(command, argv, environment.ROOT)
     if command == "stop" and not environment.PYTHON.exists():
         print("nothing is installed here, so nothing runs")
         return
     if command != "stop":
         try:
-            environment.ensure()
+            environment.ensure(("requirements.txt", *["requirements-dev.txt"] * wishes.dev))
         except environment.StepError as error:
             sys.exit(f"{command}.sh: {error}")
         except KeyboardInterrupt:

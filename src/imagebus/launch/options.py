@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .cameras import Camera, named
 
@@ -41,13 +42,18 @@ class Choice:
     default: str
     help: str
     least: float = 0
-    most: float = float("inf")
+    most: float = sys.float_info.max
     short: str = ""
+
+    @property
+    def field(self) -> str:
+        """Name it as Python does."""
+        return self.name.replace("-", "_")
 
     @property
     def variable(self) -> str:
         """Name its variable."""
-        return PREFIX + self.name.replace("-", "_").upper()
+        return PREFIX + self.field.upper()
 
 
 DATA = Choice("data", "", "folder of all that is fetched and kept; default: .imagebus in the checkout")
@@ -77,6 +83,7 @@ class Wishes:
     redaction_topic: str = "REDACTION_FRAME"
     frame: int = 1
     max_fps: float = 5.0
+    dev: bool = False
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,7 +91,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        self.exit(2, f"{self.prog}: {harmless}\n")
 
 
 def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
@@ -92,6 +100,24 @@ def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
 
     ``root`` is the checkout; `.env` is read from there into the environment.
     """
+    parser = _parser(command)
+    given = vars(parser.parse_args(argv))
+    try:
+        _read_settings(root / ".env")
+        data = Path(str(_value(DATA, given) or root / ".imagebus")).expanduser().absolute()
+        os.environ[DATA.variable] = str(data)
+        if command != "run":
+            return Wishes(data, dev=given.get("dev", False))
+        found: dict[str, Any] = {choice.field: _value(choice, given) for choice in RUN}
+        addresses = given["cameras"] or _listed(os.environ.get("IMAGEBUS_CAMERAS", ""))
+        wishes = Wishes(data, tuple(named(addresses)), **found)
+        _check(wishes)
+    except ValueError as error:
+        parser.error(str(error))
+    return wishes
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
     parser = Parser(
         f"{command}.sh",
         description=DESCRIPTION[command],
@@ -101,27 +127,17 @@ def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
     )
     if command == "run":
         parser.add_argument("cameras", nargs="*", metavar="CAMERA", help="see below")
-    choices = (DATA, *RUN) if command == "run" else (DATA,)
-    for choice in choices:
+    if command == "install":
+        parser.add_argument("--dev", action="store_true", help="install what the tests need as well")
+    for choice in (DATA, *RUN) if command == "run" else (DATA,):
         default = f" (default {choice.default})" if choice.default else ""
         flags = [choice.short] * bool(choice.short) + [f"--{choice.name}"]
         parser.add_argument(*flags, metavar="VALUE", help=choice.help + default)
-    given = vars(parser.parse_args(argv))
-    try:
-        _read_settings(root / ".env")
-        found = {c.name.replace("-", "_"): _value(c, given) for c in choices}
-        data = Path(str(found.pop("data") or root / ".imagebus")).expanduser().absolute()
-        os.environ[DATA.variable] = str(data)
-        cameras = given.get("cameras") or _listed(os.environ.get("IMAGEBUS_CAMERAS", ""))
-        wishes = Wishes(data, tuple(named(cameras)) if command == "run" else (), **found)  # type: ignore[arg-type]
-        _check(wishes)
-    except ValueError as error:
-        parser.error(str(error))
-    return wishes
+    return parser
 
 
-def _value(choice: Choice, given: dict[str, str | None]) -> str | float:
-    flag = given[choice.name.replace("-", "_")]
+def _value(choice: Choice, given: Mapping[str, str | None]) -> str | float:
+    flag = given[choice.field]
     origin = f"--{choice.name}" if flag is not None else choice.variable
     text = flag if flag is not None else os.environ.get(choice.variable) or choice.default
     kind = NUMBERS.get(choice.name)
@@ -133,7 +149,7 @@ def _value(choice: Choice, given: dict[str, str | None]) -> str | float:
     except ValueError:
         number = None
     if number is None or not choice.least <= number <= choice.most:
-        most = f" to {choice.most:g}" if choice.most < float("inf") else " or more"
+        most = f" to {choice.most:g}" if choice.most < sys.float_info.max else " or more"
         what = "whole number" if kind is int else "number"
         raise ValueError(f"{origin}: a {what} of {choice.least:g}{most} is wanted, not {text!r}")
     return number

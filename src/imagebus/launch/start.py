@@ -46,18 +46,18 @@ def main() -> None:
     wishes = parse("run", sys.argv[1:], ROOT)
     signal.signal(signal.SIGTERM, _interrupt)
     with _alone(wishes.data):
-        Talk.say("Looking after what the services need")
-        everything(wishes.data, with_samples=not wishes.cameras)
-        cameras = wishes.cameras or tuple(sample.camera for sample in samples.ensure())
         supervisor = Supervisor(wishes.data)
         if supervisor.process:
-            _already_running(supervisor, wishes, cameras)
+            _already_running(supervisor, wishes)
         else:
-            _start(supervisor, wishes, cameras)
+            _start(supervisor, wishes)
         say(f"https://localhost:{wishes.port}")
 
 
-def _start(supervisor: Supervisor, wishes: Wishes, cameras: Sequence[Camera]) -> None:
+def _start(supervisor: Supervisor, wishes: Wishes) -> None:
+    Talk.say("Looking after what the services need")
+    everything(wishes.data, with_samples=not wishes.cameras)
+    cameras = wishes.cameras or tuple(sample.camera for sample in samples.present())
     if stop(wishes.data):
         warn("stopped what was left of a run whose supervisor is gone")
     services = planned(wishes, cameras, own_broker=_needs_broker(wishes))
@@ -74,13 +74,14 @@ def _start(supervisor: Supervisor, wishes: Wishes, cameras: Sequence[Camera]) ->
         raise
 
 
-def _already_running(supervisor: Supervisor, wishes: Wishes, cameras: Sequence[Camera]) -> None:
+def _already_running(supervisor: Supervisor, wishes: Wishes) -> None:
     """Say so; refuse where something else is asked for than what runs.
 
     Raises:
         ConfigurationError: says how to get what was asked for.
     """
     running = supervisor.services()
+    cameras = wishes.cameras or tuple(sample.camera for sample in samples.present())
     own_broker = any(service.name == "broker" for service in running)
     if running != planned(wishes, cameras, own_broker):
         raise ConfigurationError(
