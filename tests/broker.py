@@ -173,7 +173,11 @@ class Reader:
             self._assigned |= new
         ends = {}
         for partition in self._assigned:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, partition), 10)
+            place = TopicPartition(self._topic, partition)
+            try:
+                low, high = self._consumer.get_watermark_offsets(place, 10)
+            except KafkaException:
+                continue  # it was made a moment ago, and nobody leads it yet
             ends[partition] = high if high > low else 0
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
             for message in self._consumer.consume(100, 0.05):

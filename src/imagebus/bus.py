@@ -62,7 +62,14 @@ COMMON = {
 }
 PRODUCING = {"linger.ms": 0, "partitioner": "murmur2_random", "queue.buffering.max.kbytes": 256 * 1024}
 CONSUMING = {"fetch.min.bytes": 1, "queued.max.messages.kbytes": 16 * 1024}
-SAFE_PRODUCING = {"acks": "all", "enable.idempotence": True, "message.timeout.ms": 0}
+SAFE_PRODUCING = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "message.timeout.ms": 0,
+    # The broker refuses whole batches: one record that is too large, or many that are so together, would
+    # make dead letters of their neighbours.
+    "batch.num.messages": 1,
+}
 """What delivery relies on: no properties file may change it."""
 SAFE_CONSUMING = {
     "enable.auto.commit": False,
@@ -388,6 +395,8 @@ class Subscriber:
         log = LogOffsets(self._consumer, self._topic)
         assigned, first = [], {}
         for found in self._consumer.committed(partitions, timeout=ANSWER_S):
+            if found.error is not None:  # unknown is not "none": to begin anew would skip frames
+                raise KafkaException(found.error)
             low, high = log.edges(found.partition)
             if found.offset == OFFSET_INVALID or found.offset > high:
                 first[found.partition] = Position(self._start(log, found.partition))

@@ -70,7 +70,7 @@ class Delivery:
             if isinstance(error, FrameError) and outcome != DEAD:
                 refused = str(error)
             elif error is not None:
-                self._failure = error if isinstance(error, BusError) else BusError(str(error))
+                self._failure = error if isinstance(error, BusError) else BusError(f"a dead letter: {error}")
             if waiting:
                 return
             self._pending_bytes -= size
