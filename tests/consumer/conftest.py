@@ -7,8 +7,10 @@ import re
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,23 @@ class Camera:
         self.put(record.key, record.value, record.timestamp_ms)
         return record.value or b""
 
+    @contextmanager
+    def playing(self, make: Callable[[], Frame] | None = None, *, fps: float = 5) -> Iterator[None]:
+        """Publish in the background, until the block ends."""
+        ended = threading.Event()
+
+        def play() -> None:
+            while not ended.wait(1 / fps):
+                self.show(make() if make else None)
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def put(self, key: bytes | None, value: bytes | None, timestamp_ms: int | None = None) -> None:
         """Publish a record, whatever it is, and wait until the broker has it."""
         faults: list[Exception | None] = []
@@ -170,7 +189,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """An empty tab; a test fails when its page has a script error or breaks its own security policy."""
-    context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+    context = browser.new_context(
+        ignore_https_errors=True, viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+    )
     faults: list[str] = []
     tab = context.new_page()
     tab.on("pageerror", lambda error: faults.append(str(error)))

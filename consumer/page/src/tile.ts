@@ -21,6 +21,7 @@ export class Tile {
   private readonly resize = new ResizeObserver(() => this.drawBoxes());
   private shown: Shown | null = null;
   private broken = 0;
+  private way = { connected: false, why: "" };
   private removed = false;
 
   constructor(
@@ -72,6 +73,7 @@ export class Tile {
 
   /** Bring every word about time up to date; `why` says what is in the way where the page is not connected. */
   tick(connected: boolean, why: string): void {
+    this.way = { connected, why };
     if (!this.shown) {
       this.setState("waiting", this.broken > 0 ? "Unreadable" : "Waiting");
       this.write(".hint", this.broken > 0 ? "What came cannot be read as a frame" : why || "Waiting for its next picture");
@@ -93,6 +95,7 @@ export class Tile {
     this.drawPicture(picture);
     this.drawBoxes();
     this.describe(frame);
+    if (this.state !== "live") this.tick(this.way.connected, this.way.why);
     const { dataset } = this.element;
     dataset["partition"] = String(about.partition);
     dataset["offset"] = String(about.offset);

@@ -1,0 +1,126 @@
+"""A tab that stalls costs the server nothing, whichever way it stalls."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import struct
+import time
+from contextlib import ExitStack, closing
+
+import numpy as np
+import pytest
+
+from .conftest import Camera, PageServer
+
+pytestmark = pytest.mark.kafka
+
+TOPIC = "pacing"
+
+
+class Client:
+    """A Socket.IO client over a bare TLS socket, so that it can misbehave."""
+
+    def __init__(self, server: PageServer) -> None:
+        context = ssl.create_default_context(cafile=str(server.data / "certificate" / "localhost.pem"))
+        plain = socket.create_connection(("localhost", server.port), 10)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
+        self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        self.socket.sendall(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+            b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        self.file = self.socket.makefile("rb")
+        while self.file.readline() != b"\r\n":
+            pass
+        assert self.receive()[:1] == b"0"
+        self.send("40")
+        assert self.receive()[:2] == b"40"
+
+    def send(self, text: str) -> None:
+        """Send a text message, masked as a client must."""
+        body, mask = text.encode(), os.urandom(4)
+        head = (
+            bytes([0x81, 0x80 | len(body)]) if len(body) < 126 else b"\x81\xfe" + struct.pack(">H", len(body))
+        )
+        self.socket.sendall(head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(body)))
+
+    def receive(self) -> bytes:
+        """Return the next message, text or binary, and answer pings."""
+        while True:
+            head, length = self.file.read(2)
+            if length >= 126:
+                length = struct.unpack(
+                    ">H" if length == 126 else ">Q", self.file.read(2 if length == 126 else 8)
+                )[0]
+            message = self.file.read(length)
+            assert head in (0x81, 0x82)
+            if message != b"2":
+                return message
+            self.send("3")
+
+    def frames(self, seconds: float, *, acknowledge: bool) -> list[bytes]:
+        """Return the pictures that come meanwhile."""
+        self.socket.settimeout(0.1)
+        found, deadline = [], time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                self.socket.settimeout(max(0.1, deadline - time.monotonic()))
+                message = self.receive()
+            except TimeoutError:
+                break
+            if message[:1] == b"\x92" or message[:1] not in b"45":
+                found.append(message)
+            elif acknowledge and message[:1] == b"4":
+                self.acknowledge(message.decode())
+        return found
+
+    def acknowledge(self, text: str) -> None:
+        """Answer an event: 42<id>["state", ...] or 451-<id>["frame", ...]."""
+        number = text[: text.index("[")].rpartition("-")[2] if "-" in text[:5] else text[2 : text.index("[")]
+        self.send(f"43{number}[]")
+
+    def watch(self) -> None:
+        self.send("42" + json.dumps(["watch", [[TOPIC, "cam0"]]]))
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def noisy(kafka: str) -> Camera:
+    """A camera of incompressible pictures, about 200 KB each."""
+    return Camera(kafka, TOPIC, "cam0")
+
+
+def test_who_never_acknowledges_gets_one_frame_and_the_others_go_on(
+    kafka: str, built_page: None, noisy: Camera, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = PageServer(kafka, tmp_path_factory.mktemp("data"))
+    picture = noisy.frame(np.random.default_rng(1).integers(0, 255, (400, 500, 3), np.uint8))
+    assert len(picture.image) > 150_000
+    with ExitStack() as stack, noisy.playing(lambda: picture, fps=20):
+        lively, mute = (stack.enter_context(closing(Client(server))) for _ in range(2))
+        lively.watch()
+        assert lively.frames(4, acknowledge=True), "the topic is followed"
+        mute.watch()
+        assert len(mute.frames(2, acknowledge=False)) == 1
+        threads = server.threads()
+        deaf = [stack.enter_context(closing(Client(server))) for _ in range(15)]
+        for client in deaf:  # these do not even read
+            client.watch()
+        lively.frames(1, acknowledge=True)
+        before = server.memory_mb()
+        seen = lively.frames(4, acknowledge=True)
+        grown = server.memory_mb() - before
+    assert len(seen) > 25, "the others go on"
+    assert grown < 15, f"{grown} MB: 15 stalled tabs, unpaced, would be {15 * 4 * 20 * 0.15:.0f}"
+    deadline = time.monotonic() + 20
+    while server.threads() > threads - 3:
+        assert time.monotonic() < deadline, f"{server.threads()} threads are left of {threads}"
+        time.sleep(0.2)
+    assert server.stop() == 0
