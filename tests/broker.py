@@ -50,7 +50,13 @@ def make_topic(kafka: str, topic: str, partitions: int = 1, **config: object) ->
 def put(kafka: str, topic: str, puts: Iterable[Put]) -> list[tuple[int, int]]:
     """Put records on a topic and return the partition and offset of each."""
     producer = Producer(
-        {"bootstrap.servers": kafka, "message.max.bytes": LARGE, "acks": "all", "enable.idempotence": True}
+        {
+            "bootstrap.servers": kafka,
+            "log_level": 2,
+            "message.max.bytes": LARGE,
+            "acks": "all",
+            "enable.idempotence": True,
+        }
     )
     places: dict[int, tuple[int, int]] = {}
 
@@ -96,7 +102,9 @@ class Feeder:
         self._every_s = 1 / per_s
         self._partitions = partitions
         self._enough = enough or (lambda: False)
-        self._producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
+        self._producer = Producer(
+            {"bootstrap.servers": kafka, "log_level": 2, "acks": "all", "enable.idempotence": True}
+        )
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.sent = 0
@@ -148,6 +156,7 @@ class Reader:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": kafka,
+                "log_level": 2,
                 "group.id": "tests.reader",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
@@ -224,7 +233,7 @@ class Commits:
 
     def __init__(self, kafka: str, group: str, topic: str, partitions: int = 1) -> None:
         self._consumer = Consumer(
-            {"bootstrap.servers": kafka, "group.id": group, "enable.auto.commit": False}
+            {"bootstrap.servers": kafka, "log_level": 2, "group.id": group, "enable.auto.commit": False}
         )
         self._places = [TopicPartition(topic, partition) for partition in range(partitions)]
 

@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass
 
 from imagebus import codec, trace
+from imagebus.errors import FrameError
 from imagebus.frame import Frame
 from imagebus.record import Headers, Record
 from imagebus.topics import dead_letters_of
 
 MAX_HEADERS_BYTES = 64 * 1024
+MAX_AHEAD_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,11 @@ def frame_record(frame: Frame, topic: str, traceparent: str) -> Outgoing:
     """Return the record of a frame: keyed by its source and stamped with its capture time.
 
     Raises:
-        FrameError: the frame is beyond a bound of the format.
+        FrameError: the frame is beyond a bound of the format, or from the future.
     """
+    if frame.captured_ns > time.time_ns() + MAX_AHEAD_NS:
+        # The broker refuses such a record too, but only after a second in which nothing else goes out.
+        raise FrameError(f"captured_ns {frame.captured_ns} is more than an hour ahead", "refused")
     headers = ((trace.HEADER, traceparent.encode()), ("content-type", codec.CONTENT_TYPE.encode()))
     captured_ms = frame.captured_ns // 1_000_000
     return Outgoing(topic, frame.source.encode(), codec.encode(frame), captured_ms, headers)
