@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SILENT_S = 4.0
 KEPT_LINES = 15
+END_S = 5.0
 
 
 class StepError(Exception):
@@ -72,12 +73,13 @@ class Step:
             self._failed = f"{self._command[0]}: {error.strerror}"
             return
         self._process = process
-        assert process.stdout
-        for line in process.stdout:
-            self._kept.append(line.rstrip())
-            if shown := self._shown(line.rstrip()):
-                Talk.say(f"  {self.title}: {shown}")
-        if status := process.wait():
+        with process:
+            assert process.stdout
+            for line in process.stdout:
+                self._kept.append(line.rstrip())
+                if shown := self._shown(line.rstrip()):
+                    Talk.say(f"  {self.title}: {shown}")
+        if status := process.returncode:
             self._failed = f"exit status {status}"
 
     def check(self) -> None:
@@ -134,3 +136,5 @@ def run(steps: Iterable[Step]) -> None:
     finally:
         for step in going:
             step.end()
+        for thread in going.values():
+            thread.join(END_S)

@@ -87,6 +87,7 @@ class Supervisor:
                 start_new_session=True,
             )
         self._write("supervisor.json", json.dumps(asdict(Process.of(child.pid))))
+        child.returncode = 0  # it outlives this program, which does not wait for it
 
     def _write(self, name: str, text: str, mode: int = 0o600) -> None:
         """Write a file that only its owner may read, in one step."""

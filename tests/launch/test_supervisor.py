@@ -1,0 +1,138 @@
+"""The supervisor and its end, on small programs of our own: what runs, what is restarted, what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagebus.kafka.process import Process
+from imagebus.launch.services import Service
+from imagebus.launch.stop import stop
+from imagebus.launch.supervisor import Supervisor
+from tests.programs import wait_for
+
+FOR_EVER = "import time; time.sleep(1000)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
+SAYS_WHEN = """
+import signal, sys, time
+def end(*_):
+    print(time.time_ns(), flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+def service(name: str, code: str = FOR_EVER, rank: int = 1, **environment: str) -> Service:
+    return Service(name, rank, [sys.executable, "-c", code], dict(environment))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """A data folder with a name that is long and odd."""
+    folder = tmp_path / 'it\'s "a" #folder ;with %(odd)s %% naïve names' / ("long" * 30)
+    folder.mkdir(parents=True)
+    before = os.environ.get("IMAGEBUS_DATA")
+    os.environ["IMAGEBUS_DATA"] = str(folder)
+    yield folder
+    stop(folder)
+    os.environ.pop("IMAGEBUS_DATA") if before is None else os.environ.update(IMAGEBUS_DATA=before)
+
+
+def started(data: Path, *services: Service) -> Supervisor:
+    supervisor = Supervisor(data)
+    supervisor.start(services)
+    wait_for(lambda: set(supervisor.running()) == {s.name for s in services}, "all services run")
+    return supervisor
+
+
+def test_services_run_whatever_the_folder_is_called_and_stop_leaves_none(data: Path) -> None:
+    supervisor = started(data, service("a"), service("b", rank=2), service("producer-1", rank=3))
+    wait_for(supervisor.states, "the supervisor answers")
+    assert set(supervisor.states()) == {"a", "b", "producer-1"}
+    processes = [supervisor.process, *supervisor.running().values()]
+    assert stop(data)
+    assert [process for process in processes if process and process.alive()] == []
+    assert not stop(data), "nothing is left to stop"
+
+
+def test_a_service_that_is_killed_is_started_again(data: Path) -> None:
+    supervisor = started(data, service("a"))
+    first = supervisor.running()["a"]
+    first.send(signal.SIGKILL)
+    wait_for(lambda: supervisor.running().get("a", first) != first, "another process")
+
+
+def test_a_camera_that_came_to_its_end_is_left_alone(data: Path) -> None:
+    supervisor = Supervisor(data)
+    supervisor.start([service("producer-1", "import time; time.sleep(4)")])
+    wait_for(lambda: supervisor.states().get("producer-1", {}).get("statename") == "EXITED", "its end")
+    time.sleep(2)
+    assert supervisor.running() == {}
+
+
+def test_orphans_of_a_killed_supervisor_are_stopped(data: Path) -> None:
+    supervisor = started(data, service("a"), service("b"))
+    orphans = supervisor.running()
+    assert supervisor.process
+    supervisor.process.send(signal.SIGKILL)
+    wait_for(lambda: supervisor.process is None, "the supervisor is gone")
+    assert all(process.alive() for process in orphans.values())
+    assert stop(data)
+    assert not any(process.alive() for process in orphans.values())
+    assert not stop(data)
+
+
+@pytest.mark.slow
+def test_one_that_ignores_the_request_is_killed(data: Path) -> None:
+    supervisor = started(data, service("a", STUBBORN), service("b"))
+    stubborn = supervisor.running()["a"]
+    time.sleep(1)  # until it ignores
+    assert stop(data)
+    assert not stubborn.alive()
+
+
+def test_nothing_else_is_stopped_not_even_the_same_program_or_a_later_process_of_that_id(data: Path) -> None:
+    supervisor = started(data, service("a"))
+    other = subprocess.Popen([sys.executable, "-c", FOR_EVER])
+    try:
+        noted = data / "run" / "processes" / "a"
+        stop(data)
+        now = Process.of(other.pid)
+        noted.write_text(f'{{"pid": {now.pid}, "started": {now.started - 1}}}')
+        assert not stop(data)
+        assert supervisor.running() == {}
+        assert now.alive()
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_secret_is_in_no_file_that_others_can_read_and_in_no_command_line(data: Path) -> None:
+    supervisor = started(data, service("producer-1", IMAGEBUS_ADDRESS="rtsp://user:geheim@host"))
+    for file in data.rglob("*"):
+        if file.is_file() and b"geheim" in file.read_bytes():
+            assert file.stat().st_mode & 0o077 == 0, file
+            assert file.name == "services.json"
+    assert supervisor.process
+    for process in (supervisor.process, supervisor.running()["producer-1"]):
+        assert b"geheim" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    assert (data / "run").stat().st_mode & 0o077 == 0
+
+
+def test_the_last_started_stop_first(data: Path) -> None:
+    names = ("broker", "page", "producer-1")
+    supervisor = started(data, *(service(name, SAYS_WHEN, rank) for rank, name in enumerate(names)))
+    logs = {name: supervisor.log_of(name) for name in names}
+    wait_for(lambda: all("ready" in log.read_text() for log in logs.values()), "all listen to signals")
+    stop(data)
+    ended = {name: int(log.read_text().split()[-1]) for name, log in logs.items()}
+    assert sorted(ended, key=ended.__getitem__) == ["producer-1", "page", "broker"]
