@@ -25,6 +25,7 @@ def main() -> None:
         print("nothing is installed here, so nothing runs")
         return
     if command != "stop":
+        importlib.import_module("launch.progress").interruptible()
         try:
             environment.ensure(("requirements.txt", *["requirements-dev.txt"] * wishes.dev))
         except environment.StepError as error:

@@ -16,7 +16,7 @@ from imagebus.kafka.java import find_java
 from imagebus.launch import environment, samples, seed
 from imagebus.launch.environment import NETWORK, ROOT
 from imagebus.launch.options import parse
-from imagebus.launch.progress import Step, StepError, run, tell
+from imagebus.launch.progress import Step, StepError, interruptible, run, tell
 from imagebus.log import warn
 from imagebus.program import run as run_program
 
@@ -82,6 +82,7 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in PARTS:
         PARTS[sys.argv[1]]()
         return
+    interruptible()
     wishes = parse("install", sys.argv[1:], ROOT)
     tell("Fetching and building what the services need")
     everything(wishes.data)

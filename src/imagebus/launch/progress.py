@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 SILENT_S = 4.0
 KEPT_LINES = 15
@@ -41,13 +42,11 @@ class Step:
         *,
         shown: Callable[[str], str] = str,
         advice: str = "",
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.title = title
         self._command = command
         self._shown = shown
         self._advice = advice
-        self._environment = environment
         self._kept: deque[str] = deque(maxlen=KEPT_LINES)
         self._process: subprocess.Popen[str] | None = None
         self._failed = ""
@@ -67,7 +66,7 @@ class Step:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env=dict(self._environment or os.environ),
+                start_new_session=True,
             )
         except OSError as error:
             self._failed = f"{self._command[0]}: {error.strerror}"
@@ -97,9 +96,9 @@ class Step:
         )
 
     def end(self) -> None:
-        """End it early."""
+        """End it early, with all that it started."""
         if self._process and self._process.poll() is None:
-            self._process.terminate()
+            os.killpg(self._process.pid, signal.SIGTERM)
 
 
 class Talk:
@@ -112,6 +111,16 @@ class Talk:
         """Print a line and remember when."""
         cls.last = time.monotonic()
         tell(line)
+
+
+def interruptible() -> None:
+    """Have SIGTERM and a closed terminal end this program in order, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
 
 
 def run(steps: Iterable[Step]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
-import signal
 import ssl
 import sys
 import time
@@ -25,7 +24,7 @@ from imagebus.launch.chain import Chain
 from imagebus.launch.environment import ROOT
 from imagebus.launch.options import Wishes, parse
 from imagebus.launch.prepare import everything
-from imagebus.launch.progress import Talk
+from imagebus.launch.progress import Talk, interruptible
 from imagebus.launch.services import Service, planned
 from imagebus.launch.stop import stop
 from imagebus.launch.supervisor import Supervisor
@@ -44,7 +43,7 @@ STAGES = ("producer-1", "imageaiProcessor", "redaction")
 def main() -> None:
     """Prepare, start, wait, print the address."""
     wishes = parse("run", sys.argv[1:], ROOT)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruptible()
     with _alone(wishes.data):
         supervisor = Supervisor(wishes.data)
         if supervisor.process:
@@ -166,10 +165,6 @@ def _check_page(port: int) -> None:
             if status != http.HTTPStatus.OK:
                 raise ImagebusError(f"the page on port {port} answers with {status}")
             return
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 @contextmanager
