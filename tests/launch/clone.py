@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from imagebus.kafka.probe import free_port
-from imagebus.kafka.process import Process
 from imagebus.launch.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -99,16 +99,23 @@ class Clone:
         return Supervisor(self.folder / ".imagebus")
 
     def processes(self) -> Mapping[int, str]:
-        """Return every process of the user, by id."""
-        asked = ["ps", "-u", self.user, "-o", "pid=,args="] if self.user else ["ps", "-eo", "pid=,args="]
+        """Return every process of the user, by id; those that ended and await their parent's notice are none."""
+        whose = ["-u", self.user] if self.user else ["-e"]
+        asked = ["ps", *whose, "-o", "pid=,stat=,args="]
         lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
-        found = {int(pid): args for pid, args in (line.split(maxsplit=1) for line in lines)}
-        return {pid: args for pid, args in found.items() if self.user or str(self.folder) in args}
+        found = [line.split(maxsplit=2) for line in lines]
+        return {
+            int(pid): args
+            for pid, state, args in found
+            if state[0] != "Z" and (self.user or str(self.folder) in args)
+        }
 
     def remove(self) -> None:
         """Stop what runs, and remove the user."""
         self.run("stop.sh", timeout_s=120)
-        for pid in self.processes():
-            Process.of(pid).send(9)  # type: ignore[arg-type]
+        left = self.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
         if self.user:
-            subprocess.run(["userdel", self.user], check=False)
+            subprocess.run(["userdel", "--force", self.user], check=False)
+        assert not left, "stop.sh ends everything"

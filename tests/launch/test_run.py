@@ -1,4 +1,4 @@
-"""One command from a clean clone to boxes on real video in a browser, as a new user with nothing installed."""
+"""One command from a clean clone to boxes on real video in a browser: a new user, nothing installed."""
 
 from __future__ import annotations
 

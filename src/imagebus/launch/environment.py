@@ -91,9 +91,9 @@ def _pip(*words: str) -> list[str]:
 
 
 def _package(line: str) -> str:
-    """Pick pip's lines about what it brings."""
+    """Pick pip's lines about what takes a while."""
     words = line.split()
-    if words[:1] == ["Downloading"]:
+    if words[:1] == ["Downloading"] and "MB" in line:
         return f"{words[1].rsplit('/', 1)[-1]} {' '.join(words[2:])}"
     if words[:2] == ["Installing", "collected"]:
         return "unpacking"
