@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -136,8 +137,10 @@ def run(command: list[str], node: Path, what: str) -> int:
 
 
 def environment(node: Path) -> dict[str, str]:
-    """Return the environment, with this Node first, and npm's cache where it may be written."""
+    """Return the environment: this Node first, this machine's authorities, a cache that can be written."""
     found = {**os.environ, "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', '')}"}
+    if authorities := ssl.get_default_verify_paths().cafile:  # Node brings its own and would not look here
+        found.setdefault("NODE_EXTRA_CA_CERTS", authorities)
     if not os.access(Path.home(), os.W_OK):
         found["npm_config_cache"] = str(data_folder() / "npm")
     return found
