@@ -117,15 +117,27 @@ class Watcher:
 
     def _ask(self, topic: str) -> None:
         """Ask what the topic's newest record is; an empty topic is asked again at the next look."""
-        newest = self._tail.newest(topic)
+        try:
+            newest = self._tail.newest(topic)
+        except BrokerAwayError:
+            raise
+        except BusError as error:  # one topic that may not be read, or is just being deleted
+            self._postpone(topic, f"{topic} is not shown: {error}")
+            return
         if newest is None:
             return
         if carries_frame(newest):
             self._frames.add(topic)
             self._not_frames.pop(topic, None)
         else:
-            pause_s = min(2 * self._not_frames.get(topic, (0.0, 0.5))[1], LOOK_AGAIN_AT_MOST_S)
-            self._not_frames[topic] = (time.monotonic() + pause_s, pause_s)
+            self._postpone(topic)
+
+    def _postpone(self, topic: str, why: str = "") -> None:
+        """Ask the topic again later, and each time still later; say why at the first time."""
+        if why and topic not in self._not_frames:
+            warn(why)
+        pause_s = min(2 * self._not_frames.get(topic, (0.0, 0.5))[1], LOOK_AGAIN_AT_MOST_S)
+        self._not_frames[topic] = (time.monotonic() + pause_s, pause_s)
 
     def _read(self) -> None:
         followed: set[tuple[str, int]] = set()

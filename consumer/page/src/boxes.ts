@@ -1,7 +1,9 @@
 import { colourOf } from "./colours";
 import type { Detection, Frame } from "./frame";
 
-const LABEL_AT_MOST = 40;
+const LABEL_AT_MOST = 28;
+/** Marks that turn the direction of what follows; on a canvas nothing else would hold them in. */
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const FONT = "600 12px system-ui, sans-serif";
 
 /** Draw a frame's boxes on a canvas of any size that lies exactly over the picture.
@@ -22,7 +24,8 @@ export function colour(detection: Detection): string {
 }
 
 export function label(detection: Detection): string {
-  const name = [...detection.label].slice(0, LABEL_AT_MOST).join("");
+  const whole = [...detection.label.replace(DIRECTIONS, "")];
+  const name = whole.length > LABEL_AT_MOST ? `${whole.slice(0, LABEL_AT_MOST).join("")}…` : whole.join("");
   return `${name} ${Math.round(100 * detection.confidence)}%${detection.redacted ? " · redacted" : ""}`;
 }
 

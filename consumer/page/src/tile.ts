@@ -12,6 +12,9 @@ interface Shown {
   readonly captured: number;
 }
 
+/** Kinds of objects that are named below the picture. */
+const LISTED = 5;
+
 /** One feed on the page. Its data attributes tell what is on the canvas at this moment. */
 export class Tile {
   readonly element: HTMLElement;
@@ -21,6 +24,7 @@ export class Tile {
   private readonly resize = new ResizeObserver(() => this.drawBoxes());
   private shown: Shown | null = null;
   private broken = 0;
+  private listed = "";
   private way = { connected: false, why: "" };
   private removed = false;
 
@@ -131,7 +135,21 @@ export class Tile {
     this.write(".size", `${frame.width}×${frame.height}`);
     this.write(".model bdi", frame.models.join(" + ") || "none so far");
     this.element.classList.toggle("undetected", frame.models.length === 0);
-    this.write(".found", found(frame));
+    this.list(found(frame));
+  }
+
+  /** Each label stands in an element of its own, so that none can turn the direction of the others. */
+  private list(ranked: [label: string, count: number][]): void {
+    const key = JSON.stringify(ranked);
+    if (key === this.listed) return;
+    this.listed = key;
+    const parts: (string | Node)[] = ranked.slice(0, LISTED).flatMap(([label, count], at) => {
+      const name = document.createElement("bdi");
+      name.textContent = label;
+      return [`${at ? ", " : ""}${count} `, name];
+    });
+    if (ranked.length > LISTED) parts.push(`, ${ranked.length - LISTED} more kinds`);
+    this.find(".found").replaceChildren(...parts);
   }
 
   private countBroken(problem: string): void {
@@ -164,11 +182,9 @@ function words(state: Liveness, silent: number, age: number, why: string): strin
   return `Stale since ${duration(silent)}${why ? ` · ${why}` : ""}`;
 }
 
-/** What was found, the most frequent first: "3 person, 1 dog". */
-function found(frame: Frame): string {
+/** What was found, the most frequent first: 3 person, 1 dog. */
+function found(frame: Frame): [label: string, count: number][] {
   const counts = new Map<string, number>();
   for (const { label } of frame.detections) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const ranked = [...counts].sort((a, b) => b[1] - a[1]);
-  const rest = ranked.length > 5 ? `, ${ranked.length - 5} more kinds` : "";
-  return ranked.slice(0, 5).map(([label, count]) => `${count} ${label}`).join(", ") + rest;
+  return [...counts].sort((a, b) => b[1] - a[1]);
 }
