@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,13 +24,12 @@ COLD_S = 900
 
 
 class Clone:
-    """One clone with its user; commands run as that user, in an environment with next to nothing in it.
+    """One clone with its user; commands run as that user, in an environment with next to nothing in it."""
 
-    Args:
-        place: an empty folder.
-    """
-
-    def __init__(self, place: Path) -> None:
+    def __init__(self) -> None:
+        # Not below pytest's folder, through which it lets nobody but its own user.
+        self.place = place = Path(tempfile.mkdtemp(prefix="imagebus-clone-"))
+        place.chmod(0o755)
         self.folder = place / "imagebus"
         self.home = place / "home"
         self.tools = place / "tools"
@@ -39,7 +40,7 @@ class Clone:
         self._collect_tools()
         subprocess.run(["git", "clone", "--quiet", ROOT.as_uri(), self.folder], check=True)
         if os.geteuid() == 0:
-            self._become_somebody(place)
+            self._become_somebody()
 
     def _collect_tools(self) -> None:
         """Link what Debian has in /usr/bin, but no Java and no Node."""
@@ -47,13 +48,10 @@ class Clone:
             if not BROUGHT_BY_RUN_SH.fullmatch(tool.name):
                 (self.tools / tool.name).symlink_to(tool)
 
-    def _become_somebody(self, place: Path) -> None:
+    def _become_somebody(self) -> None:
         self.user = f"imagebus-{secrets.token_hex(3)}"
         subprocess.run(["useradd", "--home-dir", self.home, "--shell", "/bin/bash", self.user], check=True)
         subprocess.run(["chown", "-R", f"{self.user}:", self.home, self.folder], check=True)
-        for folder in (place, *place.parents):
-            if folder.stat().st_uid == 0 and folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-                folder.chmod(0o755)  # pytest's own folders let nobody else through
 
     def command(self, *words: object, offline: bool = False, data: str = "") -> list[str]:
         """Return the command line that runs something as the user."""
@@ -99,7 +97,7 @@ class Clone:
         return Supervisor(self.folder / ".imagebus")
 
     def processes(self) -> Mapping[int, str]:
-        """Return every process of the user, by id; those that ended and await their parent's notice are none."""
+        """Return every process of the user, by id; those that only wait to be reaped are none."""
         whose = ["-u", self.user] if self.user else ["-e"]
         asked = ["ps", *whose, "-o", "pid=,stat=,args="]
         lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
@@ -118,4 +116,5 @@ class Clone:
             os.kill(pid, signal.SIGKILL)
         if self.user:
             subprocess.run(["userdel", "--force", self.user], check=False)
+        shutil.rmtree(self.place)
         assert not left, "stop.sh ends everything"

@@ -30,9 +30,9 @@ STROKES = """tile => {
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clean clone after its first start, and stopped again."""
-    made = Clone(tmp_path_factory.mktemp("clone"))
+def clone() -> Iterator[Clone]:
+    """A clean clone."""
+    made = Clone()
     yield made
     made.remove()
 
