@@ -68,6 +68,7 @@ class Capture:
             return str(error)
         self._recorded = video.recorded
         self._say(Opened(video.description, video.recorded))
+        self._promise()
         try:
             damaged = 0
             for shot in video.shots():
@@ -124,8 +125,12 @@ class Capture:
 
     def _sign_of_life(self) -> None:
         if time.monotonic() >= self._sign_due:
-            # A stalled connection is noticed after up to twice its bound.
-            self._say(Alive(2 * self._request.read_s + MARGIN_S))
+            self._promise()
+
+    def _promise(self) -> None:
+        self._say(
+            Alive(2 * self._request.read_s + MARGIN_S)
+        )  # a stall is noticed after up to twice its bound
 
     def _say(self, message: Message) -> None:
         self._sign_due = time.monotonic() + SIGN_S

@@ -8,6 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
+Matrix = tuple[int, int, int, int]
+"""(a, b, c, d) of a display matrix, as signs: x' = a x + c y, y' = b x + d y."""
+UPRIGHT: Final = (1, 0, 0, 1)
 
 LIMITED: Final = 1
 FULL: Final = 2
@@ -32,7 +35,7 @@ def colour_range(color_range: int, pixel_format: str) -> int:
 
 
 def to_bgr(frame: Any, reformatter: Any) -> Array:
-    """Convert an ``av.VideoFrame`` to (height, width, 3) uint8 BGR, turned as its display matrix says.
+    """Convert an ``av.VideoFrame`` to (height, width, 3) uint8 BGR, not yet turned.
 
     Transparency is dropped; more than 8 bits are rounded to 8.
     """
@@ -46,19 +49,23 @@ def to_bgr(frame: Any, reformatter: Any) -> Array:
         }
     )
     converted = reformatter.reformat(frame, format="bgr24", dst_color_range=FULL, threads=1, **source)
-    return turned(converted.to_ndarray(), display_matrix(frame))
+    pixels: Array = converted.to_ndarray()
+    return pixels
 
 
-def display_matrix(frame: Any) -> tuple[int, int, int, int]:
-    """Return (a, b, c, d) of the frame's display matrix: x' = a x + c y, y' = b x + d y, as signs."""
+def display_matrix(frame: Any) -> Matrix:
+    """Return the frame's display matrix.
+
+    Not to be asked of every frame: asking ties the frame into a reference cycle, and memory grows.
+    """
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = struct.unpack_from("<5i", bytes(data))
             return _sign(a), _sign(b), _sign(c), _sign(d)
-    return 1, 0, 0, 1
+    return UPRIGHT
 
 
-def turned(pixels: Array, matrix: tuple[int, int, int, int]) -> Array:
+def turned(pixels: Array, matrix: Matrix) -> Array:
     """Turn and mirror by quarter turns; any other matrix leaves the picture as it is."""
     a, b, c, d = matrix
     if (abs(a), abs(b), abs(c), abs(d)) == (0, 1, 1, 0):

@@ -27,7 +27,7 @@ from imagebus.topics import Topic
 
 LAST_WORD_S = 60.0
 """How long the end of a file waits for the broker's acknowledgement."""
-STOP_S = 5.0
+STOP_S = 3.0
 MAX_NAME_BYTES = 256
 
 
@@ -108,6 +108,7 @@ class Producer:
         assert self._publisher, "a source is opened before it has pictures"
         try:
             self._publisher.publish(picture.jpeg, picture.captured_ns)
+            self._report.dropped(self._publisher.dropped)
         except FrameError as error:
             self._report.refused(error)
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from complaints import Complaints
 from wire import Ended, Lost, Message, Opened, Warned
 
 from imagebus.errors import FrameError
@@ -32,8 +33,10 @@ class Report:
         self._quiet = quiet
         self._frames = 0
         self._total_ms = 0.0
+        self._description = ""
         self._reason = ""
         self._repeat_at = 0.0
+        self._dropped = Complaints(self._line, "pictures dropped")
 
     def sent(self, frame: Frame) -> None:
         """Print a frame's line: its time is from the capture to the client that sends it."""
@@ -56,21 +59,31 @@ class Report:
     def tell(self, message: Message | None) -> None:
         """Tell of a connection that came or went, and of what was left out."""
         if isinstance(message, Opened):
-            self._reason = ""
-            self._line(f"{message.description}")
+            self._opened(message.description)
         elif isinstance(message, Warned):
             self._line(message.text)
         elif isinstance(message, Lost) and self._is_news(message.reason):
+            self._description = ""
             self._line(f"{message.reason}; trying again until it is there")
 
     def refused(self, error: FrameError) -> None:
         """Tell of a picture that the bus does not take."""
         self._line(f"a picture was left out: {error}")
 
+    def dropped(self, count: int) -> None:
+        """Tell that a live camera's pictures find no room; ``count`` is how many in all."""
+        if count > self._dropped.count:
+            self._dropped.add("the broker is slow or away", count - self._dropped.count)
+
     def ended(self, message: Ended) -> None:
         """Tell how a file ended, unless it was as it should be."""
         if message.reason:
             self._line(message.reason)
+
+    def _opened(self, description: str) -> None:
+        if description != self._description:  # a looped file is opened at every turn
+            self._line(description)
+        self._reason, self._description = "", description
 
     def _is_news(self, reason: str) -> bool:
         now = time.monotonic()

@@ -13,7 +13,7 @@ import av.error
 from av.bitstream import BitStreamFilterContext
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
-from picture import to_bgr
+from picture import UPRIGHT, display_matrix, to_bgr, turned
 from wire import Request
 
 from imagebus import jpeg
@@ -81,6 +81,7 @@ class Video:
         self.damaged = 0
         self.damage = ""
         self._reformatter = VideoReformatter()
+        self._rotation, self._matrix = None, UPRIGHT
         self._container = self._open(request)
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams or streams[0].codec_context is None:
@@ -169,12 +170,18 @@ class Video:
         if content.width * content.height > jpeg.MAX_PIXELS:
             raise FrameError(_too_large(content.width, content.height), "picture")
         try:
-            pixels = to_bgr(content, self._reformatter)
+            pixels = turned(to_bgr(content, self._reformatter), self._turn_of(content))
         except (av.error.FFmpegError, ValueError) as error:
             raise FrameError(
                 f"{content.format.name} pixels cannot be converted: {error}", "picture"
             ) from error
         return jpeg.encode(pixels, quality)
+
+    def _turn_of(self, frame: Any) -> Any:
+        """Look the display matrix up where it can have changed."""
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
+        return self._matrix
 
     def _passed_on(self, packet: Any) -> bytes:
         data = bytes(packet)

@@ -25,16 +25,22 @@ def ffmpeg(*arguments: object) -> None:
 def request(where: object, **wanted: object) -> wire.Request:
     """Ask for every picture as fast as it comes, unless told otherwise."""
     source = address.parse(str(where))
-    settings = {"every": 1, "max_fps": None, "speed": 1000.0 if source.live is False else 1.0}
+    settings = {
+        "every": 1,
+        "max_fps": None,
+        "speed": 1000.0 if source.live is False else 1.0,
+        "loop": False,
+        "quality": 85,
+        "read_s": source.read_s,
+    }
     return wire.Request(
         url=os.fsencode(source.url),
         live=source.live,
         format=source.format,
         options=dict(source.options),
         open_s=source.open_s,
-        read_s=source.read_s,
         parent=os.getpid(),
-        **{**settings, "loop": False, "quality": 85, **wanted},  # type: ignore[arg-type]
+        **{**settings, **wanted},  # type: ignore[arg-type]
     )
 
 
@@ -52,6 +58,10 @@ class Seen:
     @property
     def pictures(self) -> list[wire.Picture]:
         return [m for m in self.messages if isinstance(m, wire.Picture)]
+
+    @property
+    def words(self) -> list[wire.Message]:
+        return [m for m in self.messages if not isinstance(m, wire.Picture)]
 
     @property
     def end(self) -> wire.Ended:
@@ -81,7 +91,7 @@ def capturing(where: object, **wanted: object) -> Iterator[Callable[..., Seen]]:
                 seen.add(message)
                 if enough(seen):
                     return seen
-            assert time.monotonic() < deadline, f"not within {within_s} s: {seen.messages[-5:]}"
+            assert time.monotonic() < deadline, f"not within {within_s} s: {seen.words[-5:]}"
         return seen
 
     try:

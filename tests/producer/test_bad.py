@@ -70,7 +70,7 @@ def test_as_a_part_of_a_motion_jpeg_stream_over_http(assets: Path, tmp_path: Pat
     assert "damaged parts left out" in seen.warnings[0]
 
 
-@pytest.mark.parametrize("name", [name for name, (_, sent) in OUTCOMES.items() if not sent])
+@pytest.mark.parametrize("name", ["empty.jpg", "max_size.jpg", "truncated-car.mp4", "truncated_image.png"])
 def test_a_stream_that_begins_with_it_still_brings_the_good_pictures(
     name: str, assets: Path, tmp_path: Path
 ) -> None:

@@ -165,6 +165,11 @@ def test_a_camera_that_is_away_is_told_once_and_does_not_flood_the_log(tmp_path:
         assert program.end(signal.SIGTERM) == 0
 
 
+def test_a_live_camera_drops_its_oldest_pictures_while_the_broker_is_away_and_says_so(tmp_path: Path) -> None:
+    with running(tmp_path, CAMERA, "-f", 1, "--kafka", NO_BROKER) as program:
+        program.wait_for(lambda: "pictures dropped: the broker is slow or away" in program.err)
+
+
 def test_a_file_waits_for_a_broker_and_can_be_stopped_meanwhile(bars: Path, tmp_path: Path) -> None:
     with running(tmp_path, bars, "-f", 1, "--speed", 50, "--kafka", NO_BROKER) as program:
         program.wait_for(lambda: "waiting for it" in program.err)
@@ -189,6 +194,17 @@ def test_a_reader_of_the_lines_who_has_enough_stops_the_producer_in_order(
     assert b"Traceback" not in (tmp_path / "err.txt").read_bytes()
 
 
+def test_the_readme_names_exactly_the_flags_that_there_are(tmp_path: Path) -> None:
+    status, out, _ = run(tmp_path, "--help")
+    flag = r"(?<![\w-])--?[a-z][a-z-]*"
+    table = PROGRAM.with_name("README.md").read_text().partition("| option")[2].partition("\n\n")[0]
+    assert status == 0
+    assert set(re.findall(flag, table)) == set(re.findall(flag, out.partition("Each flag")[0])) - {
+        "-h",
+        "--help",
+    }
+
+
 SECRETS = ("bob77", "hunter22", "t0ken33")
 
 
@@ -211,8 +227,6 @@ def test_the_password_is_nowhere_to_be_seen(path: str, password: str, tmp_path: 
             assert program.children
             shown = shown_by(program)
             assert "http://***@" in Path(f"/proc/{program.process.pid}/cmdline").read_text()
-            program.end(signal.SIGTERM)
-            shown += program.out + program.err
         assert server.asked
         assert all(asked.endswith("?token=t0ken33") for asked in server.asked)
     assert not [secret for secret in SECRETS if secret in shown]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -21,6 +22,14 @@ def the_child() -> int:
     return child
 
 
+def test_memory_does_not_grow_with_the_number_of_pictures(assets: Path) -> None:
+    with capturing(assets / "videos/park-man-ball.mp4", loop=True) as read:
+        read(lambda seen: len(seen.pictures) >= 500)
+        status = Path(f"/proc/{the_child()}/status").read_text()
+    [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak_kb) < 200_000
+
+
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 def test_a_capture_process_that_dies_is_replaced(signum: signal.Signals) -> None:
     with capturing(CAMERA) as read:
@@ -32,11 +41,11 @@ def test_a_capture_process_that_dies_is_replaced(signum: signal.Signals) -> None
 
 
 def test_a_capture_process_that_hangs_is_killed_and_replaced() -> None:
-    with capturing(CAMERA) as read:
+    with capturing(CAMERA, read_s=0.5) as read:
         read(lambda seen: len(seen.pictures) >= 5)
         hung = the_child()
         os.kill(hung, signal.SIGSTOP)
-        seen = read(lambda seen: bool(seen.lost), within_s=15)
+        seen = read(lambda seen: bool(seen.lost), within_s=8)
         assert "hung" in seen.lost[0]
         before = len(seen.pictures)
         read(lambda seen: len(seen.pictures) >= before + 5, within_s=10)
@@ -44,10 +53,10 @@ def test_a_capture_process_that_hangs_is_killed_and_replaced() -> None:
 
 
 def test_a_slow_reader_is_not_taken_for_a_hang() -> None:
-    with capturing(CAMERA) as read:
+    with capturing(CAMERA, read_s=0.5) as read:
         read(lambda seen: len(seen.pictures) >= 5)
         child = the_child()
-        time.sleep(13)  # more than any silence that is allowed
+        time.sleep(6)  # more than any silence that is allowed
         before = len(read(lambda seen: True).pictures)
         seen = read(lambda seen: len(seen.pictures) >= before + 100)
         assert the_child() == child
