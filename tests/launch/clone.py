@@ -30,7 +30,7 @@ class Clone:
         # Not below pytest's folder, through which it lets nobody but its own user.
         self.place = place = Path(tempfile.mkdtemp(prefix="imagebus-clone-"))
         place.chmod(0o755)
-        self.folder = place / "imagebus"
+        self.folder = place / "bus of mine, naïve"
         self.home = place / "home"
         self.tools = place / "tools"
         self.user = ""

@@ -182,6 +182,15 @@ def test_a_start_that_fails_shows_the_log_of_the_service_and_leaves_nothing(
     assert stopped.processes() == {}
 
 
+def test_a_start_that_is_interrupted_leaves_nothing(stopped: Clone) -> None:
+    command = stopped.command(stopped.folder / "run.sh")
+    starting = subprocess.Popen(command, cwd=stopped.home, start_new_session=True)
+    wait_for(lambda: "broker" in stopped.supervisor.running(), "the broker starts")
+    os.killpg(starting.pid, signal.SIGINT)
+    assert starting.wait(120) == 130
+    assert stopped.processes() == {}
+
+
 def test_a_port_that_is_taken_is_said_before_anything_starts(stopped: Clone) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

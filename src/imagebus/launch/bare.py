@@ -6,6 +6,7 @@ Checks what the user asks for, makes the Python environment where it is missing,
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -32,7 +33,9 @@ def main() -> None:
             sys.exit(f"{command}.sh: {error}")
         except KeyboardInterrupt:
             sys.exit(130)
-    os.execv(environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command], *argv])
+    # By the environment, which no other user can read: a camera's address may hold a password.
+    passed_on = {**os.environ, options.ARGUMENTS: json.dumps(argv)}
+    os.execve(environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command]], passed_on)
 
 
 if __name__ == "__main__":

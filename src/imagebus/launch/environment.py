@@ -44,7 +44,7 @@ def ensure(requirements: Sequence[str] = ("requirements.txt",)) -> None:
 
 
 def _stamped() -> dict[str, str]:
-    """Return what was installed, by file; nothing where the environment is another checkout's."""
+    """Return what was installed last, by file."""
     try:
         return dict(line.rsplit(" ", 1) for line in STAMP.read_text().splitlines())
     except FileNotFoundError:
@@ -52,9 +52,8 @@ def _stamped() -> dict[str, str]:
 
 
 def _digest(file: Path) -> str:
-    """Name the content, the place and the Python: a checkout that was moved is installed anew."""
-    version = f"{ROOT} {sys.version_info[:2]}".encode(errors="surrogateescape")
-    return hashlib.sha256(file.read_bytes() + version).hexdigest()
+    """Name the content and the place: after a move, imagebus must be installed anew."""
+    return hashlib.sha256(file.read_bytes() + os.fsencode(ROOT)).hexdigest()
 
 
 def _works(command: Sequence[str]) -> bool:

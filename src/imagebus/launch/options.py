@@ -6,6 +6,7 @@ Read by argparse and not by `imagebus.options`, since it must answer before anyt
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 from .cameras import Camera, named
 
 PREFIX = "IMAGEBUS_"
+ARGUMENTS = "IMAGEBUS_ARGUMENTS"
 DESCRIPTION = {
     "run": "Install what is missing, start everything, and print the address of the page.",
     "install": "Install everything that run.sh needs, without starting anything.",
@@ -93,6 +95,11 @@ class Parser(argparse.ArgumentParser):
         """Exit."""
         harmless = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
         self.exit(2, f"{self.prog}: {harmless}\n")
+
+
+def arguments() -> list[str]:
+    """Return what was typed, as it came through bare.py."""
+    return list(json.loads(os.environ.pop(ARGUMENTS, "null")) or sys.argv[1:])
 
 
 def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:

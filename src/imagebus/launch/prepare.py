@@ -15,7 +15,7 @@ from imagebus.kafka.install import ensure_jars
 from imagebus.kafka.java import find_java
 from imagebus.launch import environment, samples, seed
 from imagebus.launch.environment import NETWORK, ROOT
-from imagebus.launch.options import parse
+from imagebus.launch.options import arguments, parse
 from imagebus.launch.progress import Step, StepError, interruptible, run, tell
 from imagebus.log import warn
 from imagebus.program import run as run_program
@@ -83,7 +83,7 @@ def main() -> None:
         PARTS[sys.argv[1]]()
         return
     interruptible()
-    wishes = parse("install", sys.argv[1:], ROOT)
+    wishes = parse("install", arguments(), ROOT)
     tell("Fetching and building what the services need")
     everything(wishes.data)
     tell("Everything is installed; ./run.sh starts it")

@@ -22,7 +22,7 @@ from imagebus.launch import samples
 from imagebus.launch.cameras import Camera
 from imagebus.launch.chain import Chain
 from imagebus.launch.environment import ROOT
-from imagebus.launch.options import Wishes, parse
+from imagebus.launch.options import Wishes, arguments, parse
 from imagebus.launch.prepare import everything
 from imagebus.launch.progress import Talk, interruptible
 from imagebus.launch.services import Service, planned
@@ -42,7 +42,7 @@ STAGES = ("producer-1", "imageaiProcessor", "redaction")
 
 def main() -> None:
     """Prepare, start, wait, print the address."""
-    wishes = parse("run", sys.argv[1:], ROOT)
+    wishes = parse("run", arguments(), ROOT)
     interruptible()
     with _alone(wishes.data):
         supervisor = Supervisor(wishes.data)
@@ -170,7 +170,10 @@ def _check_page(port: int) -> None:
 @contextmanager
 def _alone(data: Path) -> Iterator[None]:
     """Keep a second start in this folder waiting."""
-    (data / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        (data / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{data} can't be written: {error.strerror}", "--data") from error
     handle = os.open(data / "run", os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -14,7 +14,7 @@ from pathlib import Path
 from imagebus.kafka import state
 from imagebus.kafka.process import Process
 from imagebus.launch.environment import ROOT
-from imagebus.launch.options import parse
+from imagebus.launch.options import arguments, parse
 from imagebus.launch.progress import SILENT_S, Talk
 from imagebus.launch.supervisor import Supervisor
 from imagebus.log import say
@@ -81,7 +81,7 @@ def _wait(processes: dict[str, Process], timeout_s: float, supervisor: Superviso
 
 def main() -> None:
     """Stop and say so."""
-    wishes = parse("stop", sys.argv[1:], ROOT)
+    wishes = parse("stop", arguments(), ROOT)
     Talk.last = time.monotonic()
     stopped = stop(wishes.data)
     say("stopped" if stopped else f"nothing runs from {wishes.data}")
