@@ -85,9 +85,10 @@ def _watch(pip: subprocess.Popen[bytes], scratch: Path, package: Package, report
 def _size(folder: Path) -> int:
     """Add up what lies in a folder in which another process makes and removes files."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size
+    for place, _, names in os.walk(folder):  # which, unlike rglob, passes over folders that are gone
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).stat().st_size
     return total
 
 
