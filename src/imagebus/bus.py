@@ -5,8 +5,9 @@ Everything else speaks of records, positions and acknowledgements, so that the c
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from imagebus.record import Headers, Record
 from imagebus.topics import MAX_MESSAGE_BYTES, SETTINGS
 
 ANSWER_S = 5.0
+LAST_ANSWER_S = 2.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG,
@@ -99,6 +101,7 @@ class Bus:
             "bootstrap.servers": kafka,
         }
         self._admin = self._client(AdminClient, {})
+        self._state = Availability(kafka)  # one for all, so that an outage is told of once
 
     def _client(self, kind: Any, settings: Mapping[str, Any], kafka: Mapping[str, Any] | None = None) -> Any:
         """Make a client: our defaults, under the user's properties, under what we rely on."""
@@ -158,22 +161,19 @@ class Bus:
 
     def publisher(self) -> Publisher:
         """Return a new publisher; it connects by itself and waits as long as the broker is away."""
-        state = Availability(self.kafka)
-        return Publisher(
-            self._client(Producer, PRODUCING, {**SAFE_PRODUCING, "error_cb": state.error}), state
-        )
+        settings = {**SAFE_PRODUCING, "error_cb": self._state.error}
+        return Publisher(self._client(Producer, PRODUCING, settings), self._state)
 
     def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> Subscriber:
         """Return a new member of the group, which reads its share of the topic's partitions."""
-        state = Availability(self.kafka)
-        subscriber = Subscriber(topic, start, listener, state)
+        subscriber = Subscriber(topic, start, listener, self._state)
         consumer = self._client(
             Consumer,
             CONSUMING,
             {
                 **SAFE_CONSUMING,
                 "group.id": group,
-                "error_cb": state.error,
+                "error_cb": self._state.error,
                 "on_commit": subscriber._on_commit,
             },
         )
@@ -232,7 +232,14 @@ class Publisher:
     ) -> None:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
 
-        def report(error: KafkaError | None, _message: Message) -> None:
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is None and message.offset() is None:
+                # The broker called it a duplicate. On a new partition that is no proof: when the first of
+                # several requests comes too early, the later ones are taken and its repetition is not.
+                self.send(
+                    topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
+                )
+                return
             if error is None:
                 self._state.answered()
             acknowledged(_delivery_error(error, topic))
@@ -299,6 +306,9 @@ class Subscriber:
         self._listener = listener
         self._state = state
         self._consumer: Any = None
+        self._new: list[TopicPartition] = []
+        self._told = False
+        self._commit_failed = False
 
     def _begin(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -314,6 +324,8 @@ class Subscriber:
         """
         records = [r for message in _poll(self._consumer, limit, timeout_s) if (r := self._record(message))]
         self._state.check()
+        if self._new:
+            self._begin_new()
         return records
 
     def _record(self, message: Any) -> Record | None:
@@ -340,13 +352,21 @@ class Subscriber:
         if not positions:
             return
         try:
+            # A commit waits three quarters of a minute for a broker that is away; nobody stops that slowly.
+            self._consumer.list_topics(self._topic, timeout=LAST_ANSWER_S)
             self._consumer.commit(offsets=self._offsets(positions), asynchronous=False)
         except KafkaException as error:
             raise _classified(error.args[0], f"committing {self._topic} failed") from error
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group, or be gone without a word where the broker does not answer.
+
+        The client itself would wait three quarters of a minute for its last commit; so it does in a thread
+        that does not keep the process.
+        """
+        leaving = threading.Thread(target=self._consumer.close, name="leave the group", daemon=True)
+        leaving.start()
+        leaving.join(LAST_ANSWER_S)
 
     def _offsets(self, positions: Mapping[int, Position]) -> list[TopicPartition]:
         return [
@@ -355,40 +375,56 @@ class Subscriber:
         ]
 
     def _on_commit(self, error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
-        if error is not None and error.code() != KafkaError._NO_OFFSET:
-            warn(f"committing {self._topic} failed ({error.str()}); the next commit covers it")
+        failed = error is not None and error.code() != KafkaError._NO_OFFSET
+        if failed and not self._commit_failed:  # once, as while the group settles anew
+            warn(f"committing {self._topic} failed ({error}); the next commit covers it")
+        self._commit_failed = failed
 
-    def _on_assign(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
-        assigned = self._until_answered(lambda: self._resolve(partitions))
+    # The client serves other callbacks after these within one poll, and aborts the whole process if one of
+    # these waited for the broker meanwhile: so here is nothing that waits (confluent-kafka: CallState_get).
+
+    def _on_assign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        """Take note; ``read`` finds out where to begin."""
+        self._new += partitions
+        consumer.incremental_assign([])
+
+    def _on_revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        positions = self._listener.revoked([p.partition for p in partitions])
+        if positions:
+            # It goes to the broker ahead of our next word to the group; if it fails, the next owner repeats.
+            self.commit(positions)
+        self._unassign(consumer, partitions)
+
+    def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._listener.lost([p.partition for p in partitions])
+        self._unassign(consumer, partitions)
+
+    def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        never = [p for p in partitions if p in self._new]
+        self._new = [p for p in self._new if p not in never]
+        consumer.incremental_unassign([p for p in partitions if p not in never])
+
+    def _begin_new(self) -> None:
+        """Begin with partitions that the group gave us; where the broker is away, at a later call.
+
+        Raises:
+            BusError: the broker refuses for good.
+        """
+        try:
+            assigned = self._resolve(self._new)
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() in REFUSED_FOR_GOOD:
+                raise BusError(f"positions of {self._topic}: {reason.str()}") from error
+            if not self._told:
+                warn(f"positions of {self._topic} are not to be had yet ({reason.str()})")
+            self._told = True
+            return
+        self._new, self._told = [], False
         self._listener.assigned(assigned)
         self._consumer.incremental_assign(
             [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
         )
-
-    def _on_revoke(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
-        positions = self._listener.revoked([p.partition for p in partitions])
-        try:
-            self.commit_and_wait(positions)
-        except BusError as error:
-            warn(f"{error}; the next owner repeats what was not committed")
-        self._consumer.incremental_unassign(partitions)
-
-    def _on_lost(self, _consumer: Any, partitions: list[TopicPartition]) -> None:
-        self._listener.lost([p.partition for p in partitions])
-        self._consumer.incremental_unassign(partitions)
-
-    def _until_answered(self, ask: Callable[[], list[Assigned]]) -> list[Assigned]:
-        """Ask again while the broker is away: an assignment that comes amid an outage must not end us."""
-        give_up = time.monotonic() + 240  # below max.poll.interval.ms, after which the partitions are lost
-        while True:
-            try:
-                return ask()
-            except KafkaException as error:
-                reason = error.args[0]
-                if reason.code() in REFUSED_FOR_GOOD or time.monotonic() > give_up:
-                    raise BusError(f"positions of {self._topic}: {reason.str()}") from error
-                warn(f"positions of {self._topic} are not to be had yet ({reason.str()})")
-                time.sleep(0.5)
 
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
         """Find where to begin; what was not committed yet is committed now, before any work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from imagebus.connection import Assigned, Position, Publishing
@@ -32,6 +33,7 @@ class Delivery:
         self._ledgers: dict[int, Ledger] = {}
         self._failure: Exception | None = None
         self._pending_bytes = 0
+        self._refused: deque[tuple[Ledger, Record, str]] = deque()
         self._commit_due = 0.0
 
     def begin(self, partitions: Sequence[Assigned]) -> None:
@@ -77,8 +79,7 @@ class Delivery:
             if self._failure:
                 return
             if refused:
-                dead_letter = self._make_dead_letter(record, "refused", refused)
-                self._publish(ledger, record, [dead_letter], DEAD)
+                self._refused.append((ledger, record, refused))
             else:
                 ledger.done(record.offset, outcome)
 
@@ -99,6 +100,7 @@ class Delivery:
             BusError: something could not be published for good.
         """
         self._publisher.poll(0.05 if self.busy else 0.0)
+        self._bury_refused()
         if self._failure:
             raise self._failure
 
@@ -116,7 +118,17 @@ class Delivery:
 
     def drain(self, timeout_s: float) -> int:
         """Wait for what is under way; return how many records stay unacknowledged."""
-        return self._publisher.flush(timeout_s)
+        unacknowledged = self._publisher.flush(timeout_s)
+        if self._refused and not unacknowledged:
+            self._bury_refused()
+            unacknowledged = self._publisher.flush(timeout_s)
+        return unacknowledged
+
+    def _bury_refused(self) -> None:
+        """Send dead letters of what the broker refused; not from its callbacks, where nobody may wait."""
+        while self._refused:
+            ledger, record, error = self._refused.popleft()
+            self._publish(ledger, record, [self._make_dead_letter(record, "refused", error)], DEAD)
 
     @property
     def partitions(self) -> list[int]:

@@ -23,8 +23,8 @@ from imagebus.topics import DEAD_LETTER_SETTINGS, dead_letters_of
 
 FAILURES_IN_A_ROW = 20
 IDLE_S = 0.2
-DRAIN_S = 5.0
-CATCH_UP_S = 3.0
+DRAIN_S = 3.0
+CATCH_UP_S = 2.0
 
 
 class Runner:
@@ -209,7 +209,7 @@ class Runner:
         that are ahead would be repeated by whoever goes on.
         """
         waiting = self._backlog.discard(lambda record: record.partition in partitions)
-        if self._delivery.drain(DRAIN_S):
+        if self._delivery.drain(CATCH_UP_S):
             return  # the broker is away
         give_up = time.monotonic() + CATCH_UP_S
         for record in waiting:
@@ -234,7 +234,9 @@ class Runner:
 
     def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
         """Abandon what waits of these partitions, finish what is under way, return what to commit."""
-        gone = list(partitions)
+        gone = [partition for partition in partitions if partition in self._delivery.partitions]
+        if not gone:
+            return {}
         try:
             self._catch_up(gone)
         except Exception as error:  # noqa: BLE001  the client can't carry it out of here: the next step does
