@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import sys
@@ -15,6 +16,7 @@ from imagebus.errors import ConfigurationError
 
 MAX_WAITING = 64
 """Connections that have not made their request yet; beyond that the one that waits longest is closed."""
+NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -34,7 +36,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
         try:
             listening.append(_listen(family, (str(address[0]), _same_port(listening, port))))
         except OSError as error:
-            if family == socket.AF_INET6 and listening:
+            if error.errno in NO_SUCH_ADDRESS and listening:
                 continue  # a machine without IPv6
             for other in listening:
                 other.close()

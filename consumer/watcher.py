@@ -16,7 +16,7 @@ from imagebus.errors import BrokerAwayError, BusError
 from imagebus.log import warn
 from imagebus.record import Record
 
-LOOK_EVERY_S = 1.5
+LOOK_EVERY_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 12.0
 """A topic whose newest record is no frame is asked ever more seldom, down to this."""
 READ_S = 0.2

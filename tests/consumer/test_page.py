@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import itertools
+import math
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -83,15 +84,23 @@ def screen(of: Locator) -> np.ndarray[Any, np.dtype[np.int16]]:
     return pixels
 
 
+def live_screen(tile: Locator) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """What is on the screen while the tile is live: a busy machine may take it for stale in between."""
+    for _ in range(10):
+        expect(tile).to_have_attribute("data-state", "live")
+        seen = screen(tile.locator(".stage"))
+        if tile.get_attribute("data-state") == "live":
+            return seen
+    pytest.fail("the tile does not stay live")
+
+
 def test_a_camera_appears_within_three_seconds_of_its_first_frame(
     server: PageServer, camera: Camera, page: Page
 ) -> None:
     page.goto(server.url)
     expect(page.locator("#status")).not_to_have_attribute("data-state", "connecting")
-    began = time.monotonic()
     camera.show()
-    expect(tile_of(page, camera.topic, "cam0")).to_have_attribute("data-sequence", "0")
-    assert time.monotonic() - began < 3
+    page.wait_for_selector(f".tile[data-topic='{camera.topic}'][data-sequence='0']", timeout=3000)
 
 
 def test_a_tile_tells_what_it_shows(server: PageServer, camera: Camera, page: Page) -> None:
@@ -136,7 +145,7 @@ def test_strokes_lie_where_the_boxes_of_that_sequence_are(
             page.wait_for_function(
                 "([tile, n]) => +tile.dataset.sequence > n", arg=[tile.element_handle(), now + 1]
             )
-            check_strokes(screen(tile.locator(".stage")), size, box)
+            check_strokes(live_screen(tile), size, box)
 
 
 def check_strokes(seen: np.ndarray[Any, np.dtype[np.int16]], size: tuple[int, int], box: Box) -> None:
@@ -178,10 +187,10 @@ def test_a_redacted_detection_is_drawn_as_such(server: PageServer, camera: Camer
     detections = (Detection("person", 0.9, (100, 100, 300, 300), redacted=True),)
     with camera.playing(lambda: camera.frame(black, detections)):
         tile = tile_of(page, camera.topic, "cam0")
-        expect(tile).to_have_attribute("data-state", "live")
-        seen = screen(tile.locator(".stage"))
+        seen = live_screen(tile)
     fit = seen.shape[1] / 640
-    edge = seen[round(120 * fit) : round(280 * fit), round(100 * fit) + 1].max(axis=1)
+    inside = math.ceil(100 * fit)
+    edge = seen[round(120 * fit) : round(280 * fit), inside : inside + 2].max(axis=(1, 2))
     assert (edge > 150).any(), "a bright line"
     assert (edge < 60).any(), "with gaps"
 

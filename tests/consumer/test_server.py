@@ -195,6 +195,14 @@ def test_a_port_that_is_taken_is_named(server: PageServer, data: Path) -> None:
     assert f"--port: {server.port}" in said
 
 
+def test_a_port_that_another_program_has_on_ipv6_alone_is_named_too(built_page: None, data: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        status, said = run_app(["--port", str(port)], data)
+    assert (status, len(said.splitlines())) == (2, 1), said
+    assert f"--port: {port}" in said
+
+
 def test_a_page_that_is_not_built_says_how_to_build_it(tmp_path: Path) -> None:
     for module in CONSUMER.glob("*.py"):
         (tmp_path / module.name).write_text(module.read_text())
