@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from secrecy import mask
+from secrecy import HIDDEN, mask
 
 from imagebus.errors import ConfigurationError
 
@@ -84,6 +84,14 @@ def _file(text: str) -> Address:
             pass
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"{text} cannot be read: {why}") from error
+        shown = HIDDEN + text[text.rfind("@") :] if "@" in text else text  # maybe a mistyped address
+        raise ConfigurationError(f"{shown} cannot be read: {why}") from error
     # "file:" keeps FFmpeg from reading a colon in the name as a protocol, the option a % as a pattern.
-    return Address(f"file:{os.path.abspath(path)}", text, live=False, options=(("pattern_type", "none"),))
+    return Address(
+        f"file:{os.path.abspath(path)}",
+        text,
+        live=False,
+        options=(("pattern_type", "none"),),
+        open_s=30.0,  # a large file on a slow disk takes its time
+        read_s=15.0,
+    )

@@ -134,8 +134,8 @@ class Video:
         for packet in self._packets():
             before = self.damaged
             for shot in self._pictures(packet):
+                yield shot  # takes as long as the reader likes, which is no fault of the source
                 last_picture, damaged_in_a_row = time.monotonic(), 0
-                yield shot
             damaged_in_a_row += self.damaged - before
             if damaged_in_a_row > MAX_DAMAGED_IN_A_ROW:
                 raise SourceError(f"{damaged_in_a_row} packets in a row cannot be decoded")
