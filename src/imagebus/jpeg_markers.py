@@ -15,6 +15,9 @@ from imagebus.errors import FrameError
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
+MAX_SAMPLES = 3 * MAX_PIXELS
+"""One for each component of a pixel: of four inks, a decoder holds up to twelve bytes a pixel."""
+
 MAX_SCANS = 100
 """A progressive picture has about ten scans; each costs a pass over the whole picture."""
 
@@ -214,6 +217,8 @@ def _frame_header(marker: int, body: bytes) -> tuple[int, int, int, bool]:
         refuse(f"{components} components of {precision} bits; 1, 3 or 4 of 8 go through")
     if not width or not height or width * height > MAX_PIXELS:
         refuse(f"it claims {width}x{height} pixels, at most {MAX_PIXELS} go through")
+    if width * height * components > MAX_SAMPLES:
+        refuse(f"{width}x{height} pixels of {components} inks, at most {MAX_SAMPLES} samples go through")
     factors = body[7::3]
     return width, height, components, components > 1 and len(set(factors)) == 1
 
