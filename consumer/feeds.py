@@ -80,9 +80,18 @@ class Feeds:
                 self.version += 1
                 return None
             feed = Feed(record.topic, source)
-            self._keep(feed, record)
-            self._evict()
+            if not self._is_known(feed, record):
+                self._keep(feed, record)
+                self._evict()
         return feed
+
+    def _is_known(self, feed: Feed, record: Record) -> bool:
+        """Return whether it is the very record that is kept: a topic's newest one may be read twice."""
+        slot = self._slots.get(feed)
+        if slot is None:
+            return False
+        kept = slot.newest.record
+        return (kept.partition, kept.offset) == (record.partition, record.offset)
 
     def _keep(self, feed: Feed, record: Record) -> None:
         self._serial += 1

@@ -16,6 +16,8 @@ from imagebus.errors import ConfigurationError
 
 MAX_WAITING = 64
 """Connections that have not made their request yet; beyond that the one that waits longest is closed."""
+LOCALHOST = [(int(socket.AF_INET), "127.0.0.1"), (int(socket.AF_INET6), "::1")]
+"""As browsers have it, whatever the machine's own table of names says."""
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\n\r\n"
 
@@ -26,24 +28,28 @@ def listen(host: str, port: int) -> list[socket.socket]:
     Raises:
         ConfigurationError: no such host, or the port is taken.
     """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError) as error:
-        raise ConfigurationError(f"there is no host {host}: {error}", "--host") from error
-    addresses = sorted({(family, address[:2]) for family, _, _, _, address in found})
+    addresses = LOCALHOST if host.lower() == "localhost" else _resolve(host, port)
     listening: list[socket.socket] = []
     for family, address in addresses:
         try:
-            listening.append(_listen(family, (str(address[0]), _same_port(listening, port))))
+            listening.append(_listen(family, (address, _same_port(listening, port))))
         except OSError as error:
             if error.errno in NO_SUCH_ADDRESS and listening:
                 continue  # a machine without IPv6
             for other in listening:
                 other.close()
             raise ConfigurationError(
-                f"{port} cannot be had on {address[0]}: {error.strerror}", "--port"
+                f"{port} cannot be had on {address}: {error.strerror}", "--port"
             ) from error
     return listening
+
+
+def _resolve(host: str, port: int) -> list[tuple[int, str]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise ConfigurationError(f"there is no host {host}: {error}", "--host") from error
+    return sorted({(int(family), str(address[0])) for family, _, _, _, address in found})
 
 
 def _listen(family: int, address: tuple[str, int]) -> socket.socket:

@@ -129,14 +129,15 @@ class Watcher:
         if carries_frame(newest):
             self._frames.add(topic)
             self._not_frames.pop(topic, None)
+            self._feeds.put(newest)  # to be seen before the other thread has begun to follow the topic
         else:
             self._postpone(topic)
 
     def _postpone(self, topic: str, why: str = "") -> None:
-        """Ask the topic again later, and each time still later; say why at the first time."""
-        if why and topic not in self._not_frames:
-            warn(why)
+        """Ask the topic again later, and each time still later; say why at the second time."""
         pause_s = min(2 * self._not_frames.get(topic, (0.0, 0.5))[1], LOOK_AGAIN_AT_MOST_S)
+        if why and pause_s == 2.0:  # a topic that is just being made has no leader yet at the first
+            warn(why)
         self._not_frames[topic] = (time.monotonic() + pause_s, pause_s)
 
     def _read(self) -> None:

@@ -448,7 +448,12 @@ class Tail:
 
     def __init__(self, bus: Bus) -> None:
         self._state = Availability(bus.kafka)
-        settings = {"group.id": "imagebus.tail", "auto.offset.reset": "latest", "error_cb": self._state.error}
+        settings = {
+            "group.id": "imagebus.tail",
+            "auto.offset.reset": "latest",
+            "fetch.wait.max.ms": 100,  # a topic that is new has to wait for a fetch of the others to end
+            "error_cb": self._state.error,
+        }
         self._reader = bus._client(Consumer, CONSUMING, settings)
         self._probe = bus._client(Consumer, CONSUMING, settings)
         self._followed: set[tuple[str, int]] = set()
@@ -502,7 +507,7 @@ class Tail:
         self._followed = set(partitions)
 
     def _newest_offset(self, topic: str, partition: int) -> int:
-        low, high = LogOffsets(self._reader, topic).edges(partition)
+        low, high = LogOffsets(self._probe, topic).edges(partition)  # the reader's answer waits for its fetch
         return max(low, high - 1)
 
     def read(self, timeout_s: float, limit: int = 100) -> list[Record]:

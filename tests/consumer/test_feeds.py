@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -9,12 +10,14 @@ from imagebus import codec
 from imagebus.record import Record
 from imagebus.testing import make_frame
 
+OFFSETS = itertools.count()
+
 
 def record(
     source: str | bytes | None, value: bytes | None = b"x", topic: str = "T", ago_s: float = 0
 ) -> Record:
     key = source.encode() if isinstance(source, str) else source
-    return Record(topic, 0, 0, round(1000 * (time.time() - ago_s)), key, value)
+    return Record(topic, 0, next(OFFSETS), round(1000 * (time.time() - ago_s)), key, value)
 
 
 def test_the_newest_record_of_each_feed_is_kept() -> None:
@@ -63,6 +66,16 @@ def test_what_was_there_before_us_is_as_old_as_its_timestamp() -> None:
     late = feeds.newest(Feed("T", "a"))
     assert late is not None
     assert time.monotonic() - late.arrived < 50
+
+
+def test_a_record_that_is_read_twice_does_not_become_younger() -> None:
+    feeds = Feeds()
+    old = record("a", ago_s=100)
+    feeds.put(old)
+    feeds.put(old)
+    newest = feeds.newest(Feed("T", "a"))
+    assert newest is not None
+    assert time.monotonic() - newest.arrived > 99
 
 
 def test_a_timestamp_of_the_future_does_not_make_a_record_younger() -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from feeds import Feed, Feeds, Newest
 from viewers import MAX_VIEWERS, WINDOW_BYTES, Done, Viewers
 
 from imagebus.record import Record
 
+OFFSETS = itertools.count()
 A, B, C = Feed("T", "a"), Feed("T", "b"), Feed("T", "c")
 
 
@@ -32,7 +35,7 @@ class Wire:
         self.state_done.append(done)
 
     def put(self, feed: Feed, value: bytes) -> None:
-        self.feeds.put(Record(feed.topic, 0, 0, 0, feed.source.encode(), value))
+        self.feeds.put(Record(feed.topic, 0, next(OFFSETS), 0, feed.source.encode(), value))
         self.viewers.changed()
 
 
