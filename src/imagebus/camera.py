@@ -10,7 +10,7 @@ from collections.abc import Callable
 from imagebus import jpeg, trace
 from imagebus.capture_clock import CaptureClock
 from imagebus.connection import Connection, Publishing
-from imagebus.errors import BrokerAwayError, BusError, FrameError, ImagebusError
+from imagebus.errors import BrokerAwayError, FrameError
 from imagebus.frame import Frame, Hop
 from imagebus.log import warn
 from imagebus.outgoing import frame_record
@@ -35,6 +35,7 @@ class CameraPublisher:
         live: whether pictures come whether or not they are taken.
         queue_pictures: how many may wait.
         on_sent: called with each frame as it goes out, in the publishing thread.
+        clock: stamps and numbers the pictures; one for this camera alone.
 
     Attributes:
         published: frames that the broker acknowledged.
@@ -52,6 +53,7 @@ class CameraPublisher:
         live: bool = True,
         queue_pictures: int = 32,
         on_sent: Sent | None = None,
+        clock: CaptureClock | None = None,
     ) -> None:
         self._bus = bus
         self._topic = topic
@@ -60,12 +62,13 @@ class CameraPublisher:
         self._live = live
         self._on_sent = on_sent
         self._limit = queue_pictures
-        self._clock = CaptureClock()
+        self._clock = clock or CaptureClock()
         self._waiting: deque[Picture] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._give_up_at = float("inf")
-        self._failure: ImagebusError | None = None
+        self._failure: Exception | None = None
+        self._unacknowledged = 0
         self.published = 0
         self.dropped = 0
         self.refused = 0
@@ -107,20 +110,19 @@ class CameraPublisher:
             self._closing = True
             self._give_up_at = time.monotonic() + timeout_s
             self._changed.notify_all()
-        self._thread.join()
+        self._thread.join(timeout_s + 1)  # it may be waiting for an answer that does not come
         if self._failure:
             raise self._failure
         return len(self._waiting) + self._unacknowledged
 
     def _run(self) -> None:
-        publisher = self._bus.publisher()
-        self._unacknowledged = 0
         try:
+            publisher = self._bus.publisher()
             if self._make_topic():
                 self._send_all(publisher)
                 left_s = max(0.0, min(self._give_up_at - time.monotonic(), 1e6))
                 self._unacknowledged = publisher.flush(left_s)
-        except ImagebusError as error:
+        except Exception as error:  # noqa: BLE001  raised again where pictures come in: no thread dies unnoticed
             with self._changed:
                 self._failure = self._failure or error
                 self._changed.notify_all()
@@ -201,4 +203,4 @@ class CameraPublisher:
             self.refused += 1
             warn(f"{self._source}: a frame was not published: {error}")
         else:
-            self._failure = error if isinstance(error, ImagebusError) else BusError(str(error))
+            self._failure = error
