@@ -92,7 +92,7 @@ class Step:
         for line in self._kept if self._shown is not str else ():
             tell(f"  | {line}")
         raise StepError(
-            f"{self.title} failed ({self._failed}), the lines above say why. {self._advice}".rstrip()
+            f"{self.title} failed ({self._failed}), why is said above. {self._advice}".rstrip()
         )
 
     def end(self) -> None:
