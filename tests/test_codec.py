@@ -9,7 +9,6 @@ import pytest
 from imagebus import Detection, FrameError, Hop, Model, codec
 from imagebus.testing import make_frame
 
-
 CUP = {"label": "cup", "confidence": 0.5, "box": [1, 2, 3, 4]}
 
 
