@@ -39,6 +39,7 @@ from imagebus.topics import MAX_MESSAGE_BYTES, SETTINGS
 
 ANSWER_S = 5.0
 LAST_ANSWER_S = 2.0
+LEAVE_S = 3.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG,
@@ -53,6 +54,7 @@ REFUSED_FOR_GOOD = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
+GROUP_SETTLES = {KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
 COMMON = {
     "socket.nagle.disable": True,
     "reconnect.backoff.ms": 100,
@@ -63,7 +65,12 @@ COMMON = {
     "message.max.bytes": MAX_MESSAGE_BYTES,
 }
 PRODUCING = {"linger.ms": 0, "partitioner": "murmur2_random", "queue.buffering.max.kbytes": 256 * 1024}
-CONSUMING = {"fetch.min.bytes": 1, "queued.max.messages.kbytes": 16 * 1024}
+CONSUMING = {
+    "fetch.min.bytes": 1,
+    "queued.max.messages.kbytes": 16 * 1024,
+    # Members learn by their heartbeat that somebody joins or leaves; until all know, nobody can commit.
+    "heartbeat.interval.ms": 1000,
+}
 SAFE_PRODUCING = {
     "acks": "all",
     "enable.idempotence": True,
@@ -309,6 +316,7 @@ class Subscriber:
         self._new: list[TopicPartition] = []
         self._told = False
         self._commit_failed = False
+        self._final: dict[int, Position] = {}
 
     def _begin(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -349,14 +357,18 @@ class Subscriber:
         Raises:
             BusError: the broker did not take it; what lies after the last commit will be read again.
         """
-        if not positions:
-            return
-        try:
-            # A commit waits three quarters of a minute for a broker that is away; nobody stops that slowly.
-            self._consumer.list_topics(self._topic, timeout=LAST_ANSWER_S)
-            self._consumer.commit(offsets=self._offsets(positions), asynchronous=False)
-        except KafkaException as error:
-            raise _classified(error.args[0], f"committing {self._topic} failed") from error
+        self._final = dict(positions)
+        give_up = time.monotonic() + ANSWER_S
+        while self._final:
+            try:
+                # A commit waits three quarters of a minute for a broker that is away: nobody stops so slowly.
+                self._consumer.list_topics(self._topic, timeout=LAST_ANSWER_S)
+                self._consumer.commit(offsets=self._offsets(self._final), asynchronous=False)
+                return
+            except KafkaException as error:
+                if error.args[0].code() not in GROUP_SETTLES or time.monotonic() > give_up:
+                    raise _classified(error.args[0], f"committing {self._topic} failed") from error
+            self._consumer.poll(0.1)  # let the group settle; what is read here is beyond the commit
 
     def close(self) -> None:
         """Leave the group, or be gone without a word where the broker does not answer.
@@ -366,7 +378,7 @@ class Subscriber:
         """
         leaving = threading.Thread(target=self._consumer.close, name="leave the group", daemon=True)
         leaving.start()
-        leaving.join(LAST_ANSWER_S)
+        leaving.join(LEAVE_S)
 
     def _offsets(self, positions: Mapping[int, Position]) -> list[TopicPartition]:
         return [
@@ -389,7 +401,10 @@ class Subscriber:
         consumer.incremental_assign([])
 
     def _on_revoke(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        positions = self._listener.revoked([p.partition for p in partitions])
+        positions = dict(self._listener.revoked([p.partition for p in partitions]))
+        positions |= {
+            p.partition: self._final.pop(p.partition) for p in partitions if p.partition in self._final
+        }
         if positions:
             # It goes to the broker ahead of our next word to the group; if it fails, the next owner repeats.
             self.commit(positions)
@@ -397,6 +412,7 @@ class Subscriber:
 
     def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         self._listener.lost([p.partition for p in partitions])
+        self._final = {}
         self._unassign(consumer, partitions)
 
     def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:

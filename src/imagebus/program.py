@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +15,8 @@ from imagebus.text import printable
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Run ``main`` and exit: with its status, or an imagebus error's own after one line that says why."""
     name = Path(sys.argv[0]).name
+    if isinstance(sys.stdout, TextIOWrapper):  # a name that the terminal cannot show must end nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(main() or 0)
     except ImagebusError as error:

@@ -80,7 +80,8 @@ def test_the_trace_goes_on_through_two_filters_with_a_new_span_each(
     put(kafka, source, [Put(frame, b"c", headers=[("traceparent", parent.encode())]), Put(frame, b"c")])
     written = outcome(out)
     wait_for(lambda: len(written.read()) == 2, "both frames")
-    first, second = (record.header("traceparent").split("-") for record in written.records)
+    in_order = sorted(written.records, key=lambda record: record.offset)
+    first, second = (record.header("traceparent").split("-") for record in in_order)
     [between, _] = (record.header("traceparent").split("-") for record in outcome(middle).read())
     assert first[1] == between[1] == parent.split("-")[1]
     assert len({first[2], between[2], parent.split("-")[2]}) == 3
@@ -110,8 +111,9 @@ def test_nasty_names_go_through_unchanged_and_do_no_harm_where_they_are_printed(
     wait_for(lambda: len(written.read()) + len(letters.read()) == 2 * len(NASTY), "an outcome for each")
     assert program.ends(signal.SIGTERM) == 0
 
-    for frame, record in zip(frames, written.records, strict=True):
+    for record in written.records:
         found = msgpack.unpackb(record.value or b"")
+        frame = frames[found["sequence"]]
         assert record.key == frame["source"].encode()
         assert [found[key] for key in ("source", "epoch", "run")] == [frame["source"]] * 3
         assert found["detections"][0]["label"] == frame["source"]
@@ -133,7 +135,7 @@ def test_names_that_the_terminal_cannot_show_end_nothing(kafka: str, run: Run, o
     wait_for(lambda: written.sequences() == [0, 1, 2], "the frames")
 
 
-@pytest.mark.parametrize("topic", ["", ".", "..", "a b", "../../x", "Tür", "x" * 250, "a\x1b[2Jb", "a/b"])
+@pytest.mark.parametrize("topic", [".", "..", "a b", "../../x", "Tür", "x" * 250, "a\x1b[2Jb", "a/b"])
 @pytest.mark.parametrize("flag", ["-i", "-t"])
 def test_an_illegal_topic_ends_with_2_and_one_harmless_line(run: Run, flag: str, topic: str) -> None:
     other = {"-i": "-t", "-t": "-i"}[flag]
