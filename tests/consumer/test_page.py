@@ -191,8 +191,7 @@ def test_a_redacted_detection_is_drawn_as_such(server: PageServer, camera: Camer
     fit = seen.shape[1] / 640
     inside = math.ceil(100 * fit)
     edge = seen[round(120 * fit) : round(280 * fit), inside : inside + 2].max(axis=(1, 2))
-    assert (edge > 150).any(), "a bright line"
-    assert (edge < 60).any(), "with gaps"
+    assert edge.max() - edge.min() > 100, "a bright line with gaps"
 
 
 def test_ten_sequences_in_a_row_advance(server: PageServer, camera: Camera, page: Page) -> None:
@@ -290,17 +289,20 @@ def test_hostile_names_are_shown_unchanged_and_do_nothing(
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)
-    live_tile(page, camera)
     label = "<b onmouseover=alert(1)>\u202ex</b>"
-    for name in HOSTILE:
-        camera.source = name
-        camera.show(camera.frame(detections=(Detection(label, 0.9, (1, 1, 30, 30)),)))
-    for name in HOSTILE:
-        tile = tile_of(page, camera.topic, name)
-        expect(tile).to_have_attribute("data-width", "64")
-        shown = tile.evaluate("tile => [tile.querySelector('.source').textContent, tile.children.length]")
-        assert shown == [name, 2]
-        assert tile.evaluate("tile => tile.scrollWidth <= tile.clientWidth")
+    names = itertools.cycle(HOSTILE)
+
+    def make() -> Frame:
+        camera.source = next(names)
+        return camera.frame(detections=(Detection(label, 0.9, (1, 1, 30, 30)),))
+
+    with camera.playing(make, fps=30):
+        for name in HOSTILE:
+            tile = tile_of(page, camera.topic, name)
+            expect(tile).to_have_attribute("data-width", "64")
+            assert tile.evaluate("tile => tile.querySelector('.source').textContent") == name
+            assert tile.evaluate("tile => tile.children.length") == 2
+            assert tile.evaluate("tile => tile.scrollWidth <= tile.clientWidth")
     assert page.evaluate("() => document.querySelectorAll('.tile img, .tile script, .tile b').length") == 0
     assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     assert dialogs == []
