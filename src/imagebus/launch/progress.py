@@ -91,9 +91,7 @@ class Step:
             return
         for line in self._kept if self._shown is not str else ():
             tell(f"  | {line}")
-        raise StepError(
-            f"{self.title} failed ({self._failed}), why is said above. {self._advice}".rstrip()
-        )
+        raise StepError(f"{self.title} failed ({self._failed}), why is said above. {self._advice}".rstrip())
 
     def end(self) -> None:
         """End it early, with all that it started."""
