@@ -10,7 +10,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 "$python" -m venv "$here/venv"
 "$here/venv/bin/python" -m pip install --require-hashes --requirement "$here/requirements.txt"
-"$here/venv/bin/python" -m pip install --no-deps --editable "$here/.."
+"$here/venv/bin/python" -m pip install --no-deps --no-build-isolation --editable "$here/.."
 status=0
 "$here/venv/bin/python" "$here/build.py" || status=$?
 if ((status == 2)); then # no Node, or one that is too old: the wheel brings one

@@ -11,7 +11,7 @@ from imagebus import Frame, jpeg
 from imagebus.frame import Box
 
 MCU_PX = 16
-"""A JPEG is coded in blocks of 16x16 (4:2:0): a block that is not black all over rings into its black part."""
+"""A JPEG is coded in blocks of 16x16 (4:2:0); one that is not black all over rings into its black part."""
 
 
 def black_out(frame: Frame, boxes: Iterable[Box]) -> Frame:

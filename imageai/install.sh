@@ -10,6 +10,6 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
 fi
 "$python" -m venv "$here/venv"
 "$here/venv/bin/python" -m pip install --require-hashes --requirement "$here/requirements.txt"
-"$here/venv/bin/python" -m pip install --no-deps --editable "$here/.."
+"$here/venv/bin/python" -m pip install --no-deps --no-build-isolation --editable "$here/.."
 "$here/venv/bin/python" "$here/model_weights.py"
 echo "ready: $here/venv/bin/python $here/imageaiProcessor.py --help"
