@@ -68,10 +68,10 @@ def put(kafka: str, topic: str, puts: Iterable[Put]) -> list[tuple[int, int]]:
         return delivered
 
     for number, one in enumerate(puts):
-        place = {"partition": one.partition} if one.partition >= 0 else {}
-        stamp = {"timestamp": one.timestamp_ms} if one.timestamp_ms else {}
+        more: dict[str, Any] = {"partition": one.partition} if one.partition >= 0 else {}
+        more |= {"timestamp": one.timestamp_ms} if one.timestamp_ms else {}
         producer.produce(
-            topic, one.value, one.key, headers=list(one.headers), on_delivery=keep(number), **place, **stamp
+            topic, one.value, one.key, headers=list(one.headers), on_delivery=keep(number), **more
         )
         producer.poll(0)
         while len(producer) > 200:
@@ -191,8 +191,8 @@ class Reader:
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
             for message in self._consumer.consume(100, 0.05):
                 assert message.error() is None, message.error()
-                self._next[message.partition()] = message.offset() + 1
-                self.records.append(_record(message))
+                self.records.append(record := _record(message))
+                self._next[record.partition] = record.offset + 1
         return self.records
 
     def close(self) -> None:

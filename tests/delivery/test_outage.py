@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,27 @@ class Camera:
         self.sent: list[Frame] = []
         self.publisher = CameraPublisher(Bus(kafka), topic, "camera", on_sent=self.sent.append)
 
-    def for_s(self, seconds: float) -> None:
+    def until(self, found: Callable[[], bool], what: str) -> None:
+        """Publish until something is so."""
+        wait_for(lambda: found() or self.for_s(0.1), what)
+
+    def for_s(self, seconds: float) -> bool:
         pictures = [picture(64, 48, shade) for shade in range(0, 250, 10)]
         end = time.monotonic() + seconds
         for number in count():
             self.publisher.publish(pictures[number % len(pictures)])
             time.sleep(0.01)
             if time.monotonic() > end:
-                return
+                break
+        return False
+
+
+def reached(camera: Camera, goal: int) -> bool:
+    return camera.publisher.published >= goal
+
+
+def holds(reader: Reader, count: int) -> bool:
+    return len(set(identities(reader.read()))) >= count
 
 
 def test_after_the_broker_was_killed_all_goes_on_and_nothing_acknowledged_is_lost(
@@ -61,25 +75,22 @@ def test_after_the_broker_was_killed_all_goes_on_and_nothing_acknowledged_is_los
     first = run("-i", source, "-t", middle, "-n", "f", *all_from_the_first, kafka=broker.address)
     second = run("-i", middle, "-t", out, *all_from_the_first, script=REDACTION, kafka=broker.address)
     camera = Camera(broker.address, source)
-    wait_for(lambda: camera.for_s(0.1) or b"#20" in second.out, "frames through the chain")
+    camera.until(lambda: b"#20" in second.out, "frames through the chain")
 
     for _ in range(2):
         broker.kill()
-        acknowledged_before = camera.publisher.published
+        goal = camera.publisher.published + 100
         camera.for_s(1.0)
         broker.start()
         camera.for_s(1.0)
-        wait_for(
-            lambda before=acknowledged_before: camera.for_s(0.1) or camera.publisher.published > before + 50,
-            "the camera to go on",
-        )
+        camera.until(partial(reached, camera, goal), "the camera to go on")
     assert camera.publisher.close(30) == 0
 
     assert camera.publisher.published == len(camera.sent)
     wanted = {frame.identity for frame in camera.sent}
     for topic in (source, middle, out):
         reader = Reader(broker.address, topic)
-        wait_for(lambda r=reader: len(set(identities(r.read()))) >= len(wanted), f"all frames on {topic}")
+        wait_for(partial(holds, reader, len(wanted)), f"all frames on {topic}")
         assert set(identities(reader.records)) == wanted
         reader.close()
     assert first.ends(signal.SIGTERM) == 0

@@ -88,7 +88,7 @@ def test_a_filter_makes_its_output_topic_but_never_its_input(kafka: str, run: Ru
 
 def test_an_old_commit_beyond_what_the_log_keeps_is_counted_as_expired(kafka: str, run: Run) -> None:
     from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]
+    from confluent_kafka.admin import AdminClient
 
     from imagebus.ledger import counts_of
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.broker import Put, Reader, fresh, make_topic, put
-from tests.hostile.mutations import OUTPUT
+from tests.hostile.frames import OUTPUT
 from tests.programs import IMAGEAI, REDACTION, Program, wait_for
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from imagebus.codec import MAX_RECORD_BYTES
 from tests.hostile.conftest import Victim
-from tests.hostile.mutations import OUTPUT, PICTURE, UNDECODABLE, good, mutations, packed, person
+from tests.hostile.frames import OUTPUT, PICTURE, UNDECODABLE, good, packed, person
+from tests.hostile.mutations import mutations
 
 pytestmark = pytest.mark.kafka
 MOST_MB = 600
@@ -92,7 +93,8 @@ def large(width: int, height: int, mode: str = "RGB", **options: object) -> byte
 
 
 def framed(image: bytes, width: int, height: int) -> bytes:
-    return msgpack.packb(good(image=image, width=width, height=height, detections=[person(box=[0, 0, 1, 1])]))
+    frame = good(image=image, width=width, height=height, detections=[person(box=[0, 0, 1, 1])])
+    return bytes(msgpack.packb(frame))
 
 
 @pytest.mark.filterwarnings("ignore:'mode' parameter is deprecated:DeprecationWarning")
@@ -133,7 +135,8 @@ def test_the_largest_records_go_through_and_larger_ones_are_refused_in_bounded_m
     )
     assert (len(exact), len(over)) == (MAX_RECORD_BYTES, MAX_RECORD_BYTES + 1)
     table = [
-        *[(exact, OUTPUT)] * 20, (over, UNDECODABLE), (empties, UNDECODABLE), (b"\xc0" * 20_000_000, UNDECODABLE),
+        *[(exact, OUTPUT)] * 20, (over, UNDECODABLE), (empties, UNDECODABLE),
+        (b"\xc0" * 20_000_000, UNDECODABLE),
         (None, UNDECODABLE), (b"", UNDECODABLE), *[(exact, OUTPUT)] * 5, (msgpack.packb(good()), OUTPUT),
     ]  # fmt: skip
     found = victim.outcomes([value for value, _ in table])
