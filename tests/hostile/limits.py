@@ -105,11 +105,15 @@ def other_size(chance: random.Random) -> Made:
 def in_model(chance: random.Random) -> Made:
     model, outcome = chance.choice(
         [
-            ({"name": "m", "digest": "0" * 64}, OUTPUT), ({"name": "m", "digest": ""}, OUTPUT),
-            ({"name": "", "digest": ""}, UNDECODABLE), ({"name": "m"}, UNDECODABLE), ("m", UNDECODABLE),
-            ({"name": "m", "digest": "0" * 257}, UNDECODABLE), ({"name": "m", "digest": "", "x": 1}, UNDECODABLE),
+            ({"name": "m", "digest": "0" * 64}, OUTPUT),
+            ({"name": "m", "digest": ""}, OUTPUT),
+            ({"name": "", "digest": ""}, UNDECODABLE),
+            ({"name": "m"}, UNDECODABLE),
+            ("m", UNDECODABLE),
+            ({"name": "m", "digest": "0" * 257}, UNDECODABLE),
+            ({"name": "m", "digest": "", "x": 1}, UNDECODABLE),
         ]
-    )  # fmt: skip
+    )
     return f"model {model!r:.40}", msgpack.packb(good(trail=[hop(model=model)])), outcome
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from typing import Any
 
 import msgpack
 
@@ -74,11 +75,23 @@ def header(chance: random.Random) -> Made:
     begin, _ = place(0xC0)
     at, value = chance.choice(
         [
-            (4, b"\x0c"), (4, b"\x00"), (5, b"\0\0"), (7, b"\0\0"), (5, b"\xff\xff\xff\xff"), (5, b"\xff\xdc\xff\xdc"),
-            (5, b"\x18\xa0\x18\xa0"), (5, b"\x00\x79"), (7, b"\x00\x9f"), (9, b"\x02"), (9, b"\x05"), (9, b"\x00"),
-            (11, b"\x00"), (11, b"\xff"), (12, b"\x07"),
+            (4, b"\x0c"),
+            (4, b"\x00"),
+            (5, b"\0\0"),
+            (7, b"\0\0"),
+            (5, b"\xff\xff\xff\xff"),
+            (5, b"\xff\xdc\xff\xdc"),
+            (5, b"\x18\xa0\x18\xa0"),
+            (5, b"\x00\x79"),
+            (7, b"\x00\x9f"),
+            (9, b"\x02"),
+            (9, b"\x05"),
+            (9, b"\x00"),
+            (11, b"\x00"),
+            (11, b"\xff"),
+            (12, b"\x07"),
         ]
-    )  # fmt: skip
+    )
     at += begin
     return framed(
         f"header {at - begin} = {value.hex()}", PHOTO[:at] + value + PHOTO[at + len(value) :], PICTURE
