@@ -575,8 +575,15 @@ def _record(message: Any) -> Record:
         timestamp_ms=-1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
+        headers=_headers(message),
     )
+
+
+def _headers(message: Any) -> Headers:
+    try:
+        return tuple(message.headers() or ())
+    except (SystemError, UnicodeDecodeError):  # a name is no UTF-8: the client can't show any of them
+        return ()
 
 
 def _delivery_error(error: KafkaError | None, topic: str) -> Exception | None:

@@ -13,9 +13,12 @@ import pytest
 from PIL import Image
 
 from imagebus.codec import MAX_RECORD_BYTES
+from tests.broker import Put, put
 from tests.hostile.conftest import Victim
 from tests.hostile.frames import OUTPUT, PICTURE, UNDECODABLE, good, packed, person
 from tests.hostile.mutations import mutations
+from tests.hostile.wire import produce
+from tests.programs import wait_for
 
 pytestmark = pytest.mark.kafka
 MOST_MB = 600
@@ -142,3 +145,14 @@ def test_the_largest_records_go_through_and_larger_ones_are_refused_in_bounded_m
     found = victim.outcomes([value for value, _ in table])
     assert found == [outcome for _, outcome in table]
     assert victim.program.peak_mb < MOST_MB
+
+
+def test_headers_that_no_client_can_read_do_no_harm(victim: Victim, kafka: str) -> None:
+    headers = [(b"\xff\xfe", b"x"), (b"traceparent", victim.trace(0)), (b"", b""), (b"\x1b[2J", b"\xff")]
+    produce(kafka, victim.topic, b"key", msgpack.packb(good()), headers)
+    produce(kafka, victim.topic, b"\xff\xfe", b"no frame", headers)
+    wait_for(lambda: victim.written.read() and victim.letters.read(), "both outcomes")
+    assert victim.letters.records[0].value == b"no frame"
+    put(kafka, victim.topic, [Put(msgpack.packb(good()))])
+    wait_for(lambda: len(victim.written.read()) == 2, "the good frame after it")
+    assert victim.program.alive
