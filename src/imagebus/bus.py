@@ -70,7 +70,7 @@ CONSUMING = {
     "queued.max.messages.kbytes": 16 * 1024,
     # Members learn by their heartbeat that somebody joins or leaves; until all know, nobody can commit.
     "heartbeat.interval.ms": 1000,
-    # A member that was killed keeps its partitions so long; the default, 45 s, is a long time without pictures.
+    # A member that was killed keeps its partitions so long; the default of 45 s is long without pictures.
     "session.timeout.ms": 10_000,
 }
 SAFE_PRODUCING = {
