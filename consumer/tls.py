@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import ssl
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from imagebus.errors import ConfigurationError
 
@@ -28,6 +29,14 @@ class TlsSocket(ssl.SSLSocket):
 
     _inside: threading.RLock
     _writing: threading.Lock
+    _lost: bool
+    """Whether a write stopped halfway: OpenSSL would take nothing but the very rest of it from then on."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make it with its locks, so that it can be closed even when wrapping it fails."""
+        made = super().__new__(cls, *args, **kwargs)
+        made._inside, made._writing, made._lost = threading.RLock(), threading.Lock(), False
+        return made
 
     @classmethod
     def over(cls, plain: socket.socket, context: ssl.SSLContext) -> TlsSocket:
@@ -41,7 +50,6 @@ class TlsSocket(ssl.SSLSocket):
         context.sslsocket_class = cls
         wrapped = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         assert isinstance(wrapped, cls)
-        wrapped._inside, wrapped._writing = threading.RLock(), threading.Lock()
         return wrapped
 
     def speaks_tls(self) -> bool:
@@ -67,11 +75,28 @@ class TlsSocket(ssl.SSLSocket):
         return self._persist(lambda: super(TlsSocket, self).read(len, buffer), time.monotonic() + STALL_S)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send everything; the peer must take each piece in time."""
+        """Send everything; the peer must take each piece in time.
+
+        Raises:
+            BrokenPipeError: it did not, or left; the connection is lost. Websockets take no other error for
+                a client that is gone.
+        """
         with self._writing, memoryview(data).cast("B") as view:
-            for begin in range(0, len(view), PIECE_BYTES):
-                self._send_piece(view[begin : begin + PIECE_BYTES])
+            if self._lost:
+                raise BrokenPipeError(errno.EPIPE, "this connection was lost")
+            try:
+                for begin in range(0, len(view), PIECE_BYTES):
+                    self._send_piece(view[begin : begin + PIECE_BYTES])
+            except OSError as error:
+                self._lose()
+                raise BrokenPipeError(errno.EPIPE, f"this connection is lost: {error}") from error
             return len(view)
+
+    def _lose(self) -> None:
+        """Send nothing any more, and wake whoever reads; half a record is under way, so no goodbye."""
+        self._lost = True
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self, socket.SHUT_RDWR)
 
     def _send_piece(self, piece: memoryview) -> None:
         deadline = time.monotonic() + STALL_S
@@ -104,8 +129,9 @@ class TlsSocket(ssl.SSLSocket):
     def close(self) -> None:
         """Say goodbye if that does not wait, and wake whoever waits on this connection."""
         with self._inside:
-            with contextlib.suppress(OSError, ValueError):
-                self.unwrap()
+            if not self._lost:
+                with contextlib.suppress(OSError, ValueError):
+                    self.unwrap()
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(self, socket.SHUT_RDWR)
             super().close()

@@ -71,12 +71,17 @@ class PageServer:
         return len(list(Path(f"/proc/{self.child.pid}/task").iterdir()))
 
     def stop(self) -> int:
-        """End it in order, within the two seconds that a user waits; return its exit status."""
+        """End it in order, within the two seconds that a user waits; return its exit status.
+
+        Whatever clients did, no traceback may be in its log.
+        """
         if self.child.poll() is None:
             self.child.terminate()
         status = self.child.wait(2)
         assert self.child.stdout is not None
+        self.said += self.child.stdout.read().decode()
         self.child.stdout.close()
+        assert "Traceback" not in self.said, self.said
         return status
 
 

@@ -90,6 +90,11 @@ class Client:
         self.file.close()
         self.socket.close()
 
+    def break_off(self) -> None:
+        """Leave amid whatever is being sent, as a browser that crashes."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
 
 @pytest.fixture
 def noisy(kafka: str) -> Camera:
@@ -124,3 +129,28 @@ def test_who_never_acknowledges_gets_one_frame_and_the_others_go_on(
         assert time.monotonic() < deadline, f"{server.threads()} threads are left of {threads}"
         time.sleep(0.2)
     assert server.stop() == 0
+
+
+def test_who_leaves_amid_a_picture_leaves_nothing_in_the_log(
+    kafka: str, built_page: None, noisy: Camera, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = PageServer(kafka, tmp_path_factory.mktemp("data"))
+    picture = noisy.frame(np.random.default_rng(1).integers(0, 255, (2000, 2500, 3), np.uint8))
+    assert len(picture.image) > 4_000_000, "more than the sockets between hold"
+    with ExitStack() as stack, noisy.playing(lambda: picture, fps=2):
+        lively = stack.enter_context(closing(Client(server)))
+        lively.watch()
+        assert lively.frames(30, acknowledge=True, enough=1), "the topic is followed"
+        threads = server.threads()
+        leaving = [Client(server) for _ in range(4)]
+        for client in leaving:
+            client.watch()
+        lively.frames(3, acknowledge=True, enough=2)
+        for client in leaving:
+            client.break_off()
+        assert len(lively.frames(30, acknowledge=True, enough=3)) == 3, "the others go on"
+    deadline = time.monotonic() + 20
+    while server.threads() > threads:
+        assert time.monotonic() < deadline, f"{server.threads()} threads are left of {threads}"
+        time.sleep(0.2)
+    assert server.stop() == 0, server.said
