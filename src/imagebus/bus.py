@@ -40,12 +40,15 @@ from imagebus.topics import MAX_MESSAGE_BYTES, SETTINGS
 ANSWER_S = 5.0
 LAST_ANSWER_S = 2.0
 LEAVE_S = 3.0
+LATE_NEWS_S = 2.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG,
     KafkaError.INVALID_TIMESTAMP,
     KafkaError.INVALID_RECORD,
 }
+NOT_LED_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
+"""A topic that was made a moment ago, or whose broker has just gone, has a leader soon."""
 REFUSED_FOR_GOOD = {
     KafkaError._AUTHENTICATION,
     KafkaError._FATAL,
@@ -200,21 +203,26 @@ class Availability:
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
         self._fatal: BusError | None = None
+        self._changed = 0.0
         self.away = False
 
     def error(self, error: KafkaError) -> None:
         """Take librdkafka's word on the connection."""
         if error.fatal() or error.code() in REFUSED_FOR_GOOD:
             self._fatal = BusError(f"the broker at {self._kafka} refuses: {error.str()}")
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away:
-            self.away = True
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away and self._is_news():
+            self.away, self._changed = True, time.monotonic()
             warn(f"the broker at {self._kafka} is away; waiting for it")
 
     def answered(self) -> None:
         """Note that the broker did something for us."""
-        if self.away:
-            self.away = False
+        if self.away and self._is_news():
+            self.away, self._changed = False, time.monotonic()
             warn(f"the broker at {self._kafka} is back")
+
+    def _is_news(self) -> bool:
+        """Whether this is no late word of the last change: each of our clients learns of it by itself."""
+        return time.monotonic() > self._changed + LATE_NEWS_S
 
     def check(self) -> None:
         """Raise what will not mend by waiting."""
@@ -294,10 +302,17 @@ class LogOffsets:
 
     def edges(self, partition: int) -> tuple[int, int]:
         """Return the oldest offset kept and the one that the next record gets."""
-        low, high = self.consumer.get_watermark_offsets(
-            TopicPartition(self.topic, partition), timeout=ANSWER_S, cached=False
-        )
-        return int(low), int(high)
+        place = TopicPartition(self.topic, partition)
+        give_up = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                low, high = self.consumer.get_watermark_offsets(place, timeout=ANSWER_S, cached=False)
+            except KafkaException as error:
+                if error.args[0].code() not in NOT_LED_YET or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.1)
+            else:
+                return int(low), int(high)
 
     def at(self, partition: int, timestamp_ms: int) -> int:
         """Return the first offset captured at that time or later; the end where there is none."""
@@ -340,7 +355,6 @@ class Subscriber:
 
     def _record(self, message: Any) -> Record | None:
         if (error := message.error()) is None:
-            self._state.answered()
             return _record(message)
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise BusError(f"{self._topic}: {error.str()}; the log moved under this reader, start it again")
@@ -393,6 +407,8 @@ class Subscriber:
         if failed and not self._commit_failed:  # once, as while the group settles anew
             warn(f"committing {self._topic} failed ({error}); the next commit covers it")
         self._commit_failed = failed
+        if not failed:
+            self._state.answered()
 
     # The client serves other callbacks after these within one poll, and aborts the whole process if one of
     # these waited for the broker meanwhile: so here is nothing that waits (confluent-kafka: CallState_get).
@@ -603,5 +619,6 @@ def _classified(error: KafkaError, what: str) -> BusError:
         KafkaError._TIMED_OUT,
         KafkaError._RESOLVE,
         KafkaError.REQUEST_TIMED_OUT,
+        *NOT_LED_YET,
     )
     return (BrokerAwayError if away else BusError)(f"{what}: {error.str()}")

@@ -40,6 +40,7 @@ class Runner:
         self._processed = 0
         self._busy_s = 0.0
         self._dead_letters_ready = False
+        self._was_away = False
         self._backlog = Backlog(self._options.freshness)
         self._delivery = Delivery(bus.publisher(), self._dead_letter)
 
@@ -70,6 +71,7 @@ class Runner:
     def _prepare(self) -> str | int:
         """Make the output topic and wait for the input; return where a new group begins."""
         start_at: str | int = self._options.start
+        began_ms = time.time_ns() // 1_000_000
         self._until_answered(lambda: self._bus.ensure_topic(self._options.topic))
         waited = False
         while not self._stopping and not self._until_answered(self._has_input):
@@ -78,7 +80,10 @@ class Runner:
             waited = True
             time.sleep(0.5)
         # Who waited for a topic wants all of it, from its first frame on.
-        return start.EARLIEST if waited and start_at == start.LATEST else start_at
+        if start_at == start.LATEST and waited:
+            return start.EARLIEST
+        # Who was there before the broker wants what came since; by now its end lies behind that.
+        return began_ms if start_at == start.LATEST and self._was_away else start_at
 
     def _has_input(self) -> bool:
         return self._options.input in self._bus.topics()
@@ -91,7 +96,7 @@ class Runner:
             except BrokerAwayError as error:
                 if not told:
                     warn(f"{error}; waiting for it")
-                told = True
+                told = self._was_away = True
                 time.sleep(0.5)
         return False
 
