@@ -17,19 +17,16 @@ MCU_PX = 16
 def black_out(frame: Frame, boxes: Iterable[Box]) -> Frame:
     """Return the frame with these boxes black, each grown to whole blocks of the JPEG.
 
-    Where a box ends on the very edge of a block, decoders that smooth half-resolution colour would let the
-    neighbour's colour bleed one pixel in; such a picture keeps its colour at full resolution.
+    Colour is kept at full resolution: decoders smooth half-resolution colour, so that the neighbour's would
+    bleed one pixel into the black, and ring further in with every later encoding.
 
     Raises:
         FrameError: the picture cannot be decoded.
     """
     pixels = frame.pixels()
-    whole_colour = jpeg.read_header(frame.image).whole_colour
-    for box in boxes:
-        left, top, right, bottom = grown(box)
+    for left, top, right, bottom in map(grown, boxes):
         pixels[top:bottom, left:right] = 0
-        whole_colour = whole_colour or _ends_on_a_block(box, frame.width, frame.height)
-    return frame.with_image(jpeg.encode(pixels, whole_colour=whole_colour))
+    return frame.with_image(jpeg.encode(pixels, whole_colour=True))
 
 
 def black_picture(frame: Frame) -> Frame:
@@ -46,11 +43,3 @@ def grown(box: Box) -> Box:
 
 def _up(edge: int) -> int:
     return -(-edge // MCU_PX) * MCU_PX
-
-
-def _ends_on_a_block(box: Box, width: int, height: int) -> bool:
-    left, top, right, bottom = box
-    return any(
-        edge % MCU_PX == 0 and 0 < edge < length
-        for edge, length in ((left, width), (right, width), (top, height), (bottom, height))
-    )

@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from blackout import black_out, black_picture
+from disclosure import is_one_of, told_less, told_nothing, without_pictures
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
-from imagebus import Detection, Field, Filter, FilterOptions, Frame, Positional
+from imagebus import Field, Filter, FilterOptions, Frame, Positional
 from imagebus.filter import Name
 from imagebus.log import warn
 from imagebus.topics import IMAGEAI, REDACTION, Topic
@@ -53,11 +54,17 @@ class Redaction(Filter):
         wanted = frozenset(self.options.objects)
         if missing := wanted - frame.searched:
             self._warn(missing, frame)
-            return _redacted(black_picture(frame), frozenset(d.label for d in frame.detections))
-        boxes = [detection.box for detection in frame.detections if detection.label in wanted]
-        if not boxes:
-            return frame  # the same bytes: nothing is encoded twice
-        return _redacted(black_out(frame, boxes), wanted)
+            return told_nothing(black_picture(frame))
+        if not any(is_one_of(detection, wanted) for detection in frame.detections):
+            frame.pixels(1, 1)  # at an eighth of its size: what cannot be decoded is not published unseen
+            return without_pictures(frame)  # the same bytes: nothing is encoded twice
+        hidden = [each.box for each in frame.detections if each.redacted or is_one_of(each, wanted)]
+        return without_pictures(told_less(black_out(frame, hidden), wanted))
+
+    def describe(self, frame: Frame) -> str:
+        """Say what is black."""
+        whole = not frozenset(self.options.objects) <= frame.searched
+        return "whole picture black" if whole else super().describe(frame)
 
     def _warn(self, missing: frozenset[str], frame: Frame) -> None:
         """Say once for each cause why whole pictures go black."""
@@ -73,16 +80,6 @@ def _reason(label: str, searched: frozenset[str]) -> str:
     near = get_close_matches(label.lower(), sorted(searched), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"no detector on the way looked for {label!r}{hint}"
-
-
-def _redacted(frame: Frame, labels: frozenset[str]) -> Frame:
-    """Mark the detections of these labels as redacted; what else was known of them goes."""
-    return frame.with_detections(
-        Detection(detection.label, detection.confidence, detection.box, redacted=True)
-        if detection.label in labels
-        else detection
-        for detection in frame.detections
-    )
 
 
 if __name__ == "__main__":

@@ -53,11 +53,22 @@ def test_an_upright_picture_keeps_its_data_to_the_bit() -> None:
     assert jpeg.clean(plain) is plain
 
 
-@pytest.mark.parametrize("marker", [*range(0xE0, 0xF0), 0xFE, 0xF0])
+@pytest.mark.parametrize("marker", [*range(0xE0, 0xF0), 0xFE, 0xF0, 0x02, 0xBF, 0xC8, 0xCC])
 def test_metadata_of_every_kind_is_left_out(marker: int) -> None:
     plain = jpeg.clean(saved(gradient()))
     secret = segment(marker, b"secret place 48.1N 11.5E")
     assert jpeg.clean(plain[:2] + secret + plain[2:] + b"secret tail") == plain
+
+
+@pytest.mark.parametrize("marker", [0xC4, 0xDA, 0xDB, 0xDD])
+def test_a_table_or_scan_header_that_holds_more_than_it_should_is_refused(marker: int) -> None:
+    plain = jpeg.clean(saved(gradient()))
+    plain = plain[:2] + segment(0xDD, b"\0\0") + plain[2:]
+    at = plain.index(bytes([0xFF, marker]))
+    end = at + 2 + int.from_bytes(plain[at + 2 : at + 4], "big")
+    longer = segment(marker, plain[at + 4 : end] + b"hidden")
+    with pytest.raises(FrameError, match="holds more or less"):
+        jpeg.clean(plain[:at] + longer + plain[end:])
 
 
 def test_a_thumbnail_inside_the_jfif_segment_is_left_out() -> None:

@@ -32,6 +32,9 @@ HUFFMAN_HEADERS = {0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive"}
 SCAN = 0
 RESTARTS = range(0xD0, 0xD8)
 TEM = 0x01
+DHT, DQT, DRI = 0xC4, 0xDB, 0xDD
+NEEDED = {SOI, SCAN, EOI, SOS, DHT, DQT, DRI, *HUFFMAN_HEADERS}
+"""What a picture is decoded from; everything else goes."""
 PLAIN_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
 # One ff only: a marker may have any number of them before it, but to look for a run takes quadratic time.
 MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
@@ -230,9 +233,24 @@ def _plain(segment: _Segment) -> bytes | None:
         return PLAIN_JFIF if len(body) < 14 else body[:12] + b"\0\0"
     if marker == APP14 and body[:5] == b"Adobe" and len(body) >= 12:
         return body[:12]
-    if APP0 <= marker <= 0xEF or marker == COM or 0xF0 <= marker <= 0xFD:
-        return None
-    return body
+    if marker in (DQT, DHT, DRI, SOS) and not _is_exact(marker, body):
+        refuse(f"its segment ff {marker:02x} of {len(body)} bytes holds more or less than such a segment has")
+    return body if marker in NEEDED else None
+
+
+def _is_exact(marker: int, body: bytes) -> bool:
+    """Whether a table or scan header holds what it must and not a byte more (T.81, B.2.3 and B.2.4)."""
+    if marker == DRI:
+        return len(body) == 2
+    if marker == SOS:
+        return len(body) >= 1 and len(body) == 4 + 2 * body[0]
+    at = 0
+    while at < len(body):
+        if marker == DQT:
+            at += 1 + 64 * (1 + (body[at] >> 4))
+        else:
+            at += 17 + sum(body[at + 1 : at + 17])
+    return at == len(body) > 0
 
 
 def _orientation(body: bytes) -> int | None:

@@ -160,6 +160,62 @@ def test_metadata_of_the_original_does_not_come_out(assets: Path) -> None:
     assert b"camera at home" not in after.image
 
 
+@pytest.mark.parametrize("label", ["Person", "PERSON", " person", "ｐｅｒｓｏｎ", "per\u200bson", "person\0"])
+def test_a_label_counts_however_it_is_written(label: str) -> None:
+    [after] = run_filter(Redaction, [frame_of(Detection(label, 0.9, (5, 5, 40, 60)))])
+    assert after.pixels()[5:60, 5:40].max() <= 8
+    assert after.detections[0].redacted
+
+
+def test_a_detection_that_says_it_is_redacted_already_is_not_believed() -> None:
+    [after] = run_filter(Redaction, [frame_of(person(5, 5, 40, 60, redacted=True))])
+    assert after.pixels()[5:60, 5:40].max() <= 8
+
+
+def test_what_touches_a_redacted_object_loses_what_was_known_of_it() -> None:
+    face = Detection("face", 0.9, (10, 10, 20, 20), track="f-1", attributes={"name": "Ann"})
+    car = Detection("car", 0.9, (100, 80, 150, 110), attributes={"colour": "red"})
+    [after] = run_filter(Redaction, [frame_of(person(5, 5, 40, 60), face, car)])
+    assert after.detections[1:] == (Detection("face", 0.9, (10, 10, 20, 20)), car)
+
+
+@pytest.mark.parametrize("found", [(), (person(5, 5, 40, 60),)], ids=["nothing found", "a person found"])
+def test_binary_attributes_never_come_out_of_a_redaction(found: tuple[Detection, ...]) -> None:
+    car = Detection("car", 0.9, (100, 80, 150, 110), attributes={"crop": colourful(8, 8), "colour": "red"})
+    attributes = {"x.thumbnail": {"jpeg": [colourful(8, 8)]}, "zones.inside": ["door"]}
+    [after] = run_filter(Redaction, [frame_of(*found, car).with_attributes(attributes)])
+    assert after.attributes == {"zones.inside": ["door"]}
+    assert after.detections[-1].attributes == {"colour": "red"}
+
+
+def test_a_black_picture_tells_nothing_of_what_was_known() -> None:
+    before = frame_of(person(5, 5, 40, 60), searched=None).with_attributes({"faces.identity": "Ann"})
+    [after] = run_filter(Redaction, [before])
+    assert after.attributes == {}
+
+
+def test_a_picture_without_people_that_cannot_be_decoded_is_not_published() -> None:
+    image = frame_of().image
+    at = image.index(b"\xff\xda") + 14
+    empty_scan = image[:at] + b"\xff\xd9"
+    bytes_after_the_last_block = image[:-2] + b"hidden" * 50 + b"\xff\xd9"
+    for hidden in (empty_scan, bytes_after_the_last_block):
+        assert run_filter(Redaction, [make_frame(image=hidden, searched=SEARCHED)]) == []
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 40), st.integers(0, 30), st.integers(1, 40), st.integers(1, 40), st.integers(0, 3))
+def test_black_stays_black_however_often_others_encode_it_again(
+    left: int, top: int, width: int, height: int, seed: int
+) -> None:
+    box = (left, top, left + width, top + height)
+    frame = black_out(make_frame(image=colourful(96, 80, seed)), [box])
+    for _ in range(5):
+        frame = frame.with_image(frame.pixels())
+        for pixels in as_viewers_decode(frame.image):
+            assert pixels[box[1] : box[3], box[0] : box[2]].max() <= 8
+
+
 def test_objects_may_come_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEBUS_OBJECTS", "cup, car")
     assert Redaction.Options.parse([]).objects == ["cup", "car"]
