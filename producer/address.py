@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def _device(path: str) -> Address:
     return Address(path, path, live=True, format="v4l2")
 
 
+def _check_regular(mode: int, shown: str) -> None:
+    """Refuse what opening or reading can wait on for ever."""
+    if stat.S_ISDIR(mode):
+        raise ConfigurationError(f"{shown} is a folder; name one file in it")
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(f"{shown} is no regular file (a pipe, socket or device); name a file")
+
+
 def _stream(text: str, scheme: str) -> Address:
     """Return something that FFmpeg opens by address."""
     options = dict(SHORT_ANALYSIS)
@@ -77,14 +86,13 @@ def _stream(text: str, scheme: str) -> Address:
 def _file(text: str) -> Address:
     """Return a file, whatever characters its name holds."""
     path = Path(text).expanduser()
+    shown = HIDDEN + text[text.rfind("@") :] if "@" in text else text  # maybe a mistyped address
     try:
-        if path.is_dir():
-            raise ConfigurationError(f"{text} is a folder; name one file in it")
+        _check_regular(path.stat().st_mode, shown)
         with path.open("rb"):
             pass
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        shown = HIDDEN + text[text.rfind("@") :] if "@" in text else text  # maybe a mistyped address
         raise ConfigurationError(f"{shown} cannot be read: {why}") from error
     # "file:" keeps FFmpeg from reading a colon in the name as a protocol, the option a % as a pattern.
     return Address(

@@ -45,12 +45,18 @@ class ProducerOptions(BusOptions):
     address: Positional[str] = Field(
         "", description="WEBCAM, a device (/dev/video1), a file, or an address (rtsp, rtmp, http ...)"
     )
-    frame: int = Field(30, ge=1, description="publish 1 in every so many pictures fetched, the first always")
+    frame: int = Field(
+        30, ge=1, le=1_000_000, description="publish 1 in every so many pictures fetched, the first always"
+    )
     name: Annotated[str, AfterValidator(_name)] = Field("source", description="name of the camera")
     topic: Topic = Field(topics.SOURCE, description="topic to publish on")
     loop: bool = Field(False, description="begin a file again at its end")
-    max_fps: float | None = Field(None, gt=0, description="publish at most so many pictures a second")
-    speed: float = Field(1.0, gt=0, description="play a file so many times as fast")
+    max_fps: float | None = Field(
+        None, ge=0.001, le=1000, allow_inf_nan=False, description="publish at most so many pictures a second"
+    )
+    speed: float = Field(
+        1.0, ge=0.01, le=1000, allow_inf_nan=False, description="play a file so many times as fast"
+    )
     quality: int = Field(85, ge=1, le=100, description="of the JPEGs; a camera's own JPEGs keep theirs")
 
 

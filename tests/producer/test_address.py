@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import address
@@ -51,6 +53,15 @@ def test_a_picture_with_a_percent_sign_is_one_file_and_no_pattern(tmp_path: Path
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=64x48", "-frames:v", 1, "-update", 1, tmp_path / "x.png")
     (tmp_path / "x.png").rename(path)
     assert len(capture(path).pictures) == 1
+
+
+def test_a_pipe_and_a_socket_are_refused_without_waiting_for_who_writes_into_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket.mp4"))
+        for name in ("pipe.mp4", "socket.mp4"):
+            with pytest.raises(ConfigurationError, match="no regular file"):
+                address.parse(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("text", ["", "/no/such/file.mp4", "/tmp", "nul\0byte"])

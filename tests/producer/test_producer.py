@@ -135,6 +135,12 @@ def test_a_camera_s_jpegs_reach_the_topic_as_they_are(kafka: str, topic: str, tm
         ([CAMERA, "--loop"], "--loop"),
         (["rtsp://camera/", "--speed", "2"], "--speed"),
         (["clip.mp4", "--quality", "101"], "--quality"),
+        (["clip.mp4", "-f", "99999999999999999999999"], "--frame"),
+        (["clip.mp4", "--max-fps", "1e-320"], "--max-fps"),
+        (["clip.mp4", "--max-fps", "nan"], "--max-fps"),
+        (["clip.mp4", "--speed", "1e9"], "--speed"),
+        (["clip.mp4", "--speed", "1e-320"], "--speed"),
+        (["/dev/zero"], "no regular file"),
         ([CAMERA, "--kafka-config", "/no/such/file"], "--kafka-config"),
     ],
 )
