@@ -1,11 +1,13 @@
 """Options: one field is flag, variable, help and check."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from imagebus import ConfigurationError, Field, FilterOptions
 from imagebus.bus import Bus
+from imagebus.properties import from_file
 from imagebus.topics import Topic
 
 
@@ -77,3 +79,29 @@ def test_a_faulty_properties_file_is_a_configuration_error(tmp_path: Path, text:
 def test_a_missing_properties_file_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--kafka-config: cannot read"):
         Bus("localhost:1", tmp_path / "none")
+
+
+def test_a_properties_file_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe", tmp_path):
+        with pytest.raises(
+            ConfigurationError, match=r"--kafka-config: cannot read .*: it is no regular file"
+        ):
+            Bus("localhost:1", path)
+
+
+def test_a_properties_file_may_have_a_mebibyte(tmp_path: Path) -> None:
+    file = tmp_path / "kafka.properties"
+    file.write_text("client.id=x\n".ljust(1024 * 1024))
+    assert from_file(file) == {"client.id": "x"}
+    file.write_text("client.id=x\n".ljust(1024 * 1024 + 1))
+    with pytest.raises(
+        ConfigurationError, match=r"--kafka-config: cannot read .*: it is larger than 1048576"
+    ):
+        from_file(file)
+
+
+def test_a_properties_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kafka.properties").write_bytes(b"\xff\xfe=1")
+    with pytest.raises(ConfigurationError, match="--kafka-config: cannot read"):
+        from_file(tmp_path / "kafka.properties")

@@ -40,7 +40,11 @@ def launch(folder: Path, options: StartOptions, port: int, controller_port: int)
         *("-cp", classes, "kafka.Kafka", "server.properties"),
     ]
     child = _attached(command, folder) if options.foreground else _detached(command, folder)
-    State(Process.of(child.pid), port).write(folder)
+    try:
+        State(Process.of(child.pid), port).write(folder)
+    except BaseException:
+        child.kill()  # nothing would ever find it again
+        raise
     return child
 
 
