@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
 from imagebus import codec
-from imagebus.frame import Box, Detection, Frame
+from imagebus.frame import Box, Detection, Frame, Hop
 
 from .conftest import Camera, PageServer
 
@@ -114,7 +114,7 @@ def test_a_tile_tells_what_it_shows(server: PageServer, camera: Camera, page: Pa
         expect(tile.locator(".topic")).to_have_text(camera.topic)
         expect(tile.locator(".size")).to_have_text("64×48")
         expect(tile.locator(".model")).to_contain_text("yolo-test")
-        expect(tile.locator(".found")).to_have_text("1 person, 1 dog")
+        expect(tile.locator(".found")).to_have_text("1 × person, 1 × dog")
         expect(tile.locator(".rate")).to_contain_text("fps")
         expect(tile.locator(".age")).to_contain_text("ms")
 
@@ -245,7 +245,7 @@ def test_a_picture_that_stays_away_makes_the_tile_stale(
     tile = live_tile(page, camera)
     camera.show(camera.frame(np.full((360, 640, 3), RED, np.uint8)))
     expect(tile).to_have_attribute("data-state", "stale")
-    expect(tile.locator(".state")).to_contain_text("Stale since")
+    expect(tile.locator(".state")).to_contain_text("Stale for")
     page.wait_for_timeout(400)
     red, green, _ = screen(tile.locator(".stage"))[20, 20]
     assert red - green < 30, "its colours are gone"
@@ -383,6 +383,77 @@ def test_tiles_of_a_camera_stand_together_in_the_order_of_its_way(
         "() => [...document.querySelectorAll('.tile[data-source=order]')].map(tile => tile.dataset.topic)"
     )
     assert page.evaluate(topics) == ["page.order.z", "page.order.a"]
+
+
+def test_cameras_that_ended_are_folded_away_behind_the_live_ones_and_come_back(
+    kafka: str, camera: Camera, page: Page, page_server: Callable[..., PageServer]
+) -> None:
+    long_ago = time.time_ns() - 90_000_000_000
+    ended = Camera(kafka, camera.topic, "a camera before")
+    ended.show(ended.frame(captured_ns=long_ago))
+    camera.source = "z camera now"
+    line = page.locator("#past summary")
+    with camera.playing():
+        page.goto(page_server(kafka).url)
+        live, old = (tile_of(page, camera.topic, name) for name in (camera.source, ended.source))
+        expect(live).to_have_attribute("data-state", "live")
+        expect(line).to_contain_text("Not live: ")
+        expect(old).to_be_hidden()
+        line.press("Enter")
+        expect(old).to_be_visible()
+        below = (
+            "([first, second]) => first.getBoundingClientRect().bottom <= second.getBoundingClientRect().top"
+        )
+        assert page.evaluate(below, [live.element_handle(), old.element_handle()])
+        line.press("Enter")
+        expect(old).to_be_hidden()
+        ended.show()
+        expect(old).to_be_visible()
+        assert old.evaluate("tile => tile.closest('#past') === null")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_each_camera_has_a_heading_and_a_block_of_its_own(
+    server: PageServer, kafka: str, page: Page, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto(server.url)
+    for source in ("group a", "group b"):
+        for stage in range(2):
+            Camera(kafka, f"page.group.{stage}", source).show()
+            tile = tile_of(page, f"page.group.{stage}", source)
+            expect(tile).to_have_attribute("data-sequence", "0")
+    for source in ("group a", "group b"):
+        group = page.locator(".camera", has=page.get_by_role("heading", name=source, exact=True))
+        sources = "group => [...group.querySelectorAll('.tile')].map(tile => tile.dataset.source)"
+        assert group.evaluate(sources) == [source, source]
+    first, second = (page.locator(".camera", has_text=name).bounding_box() for name in ("group a", "group b"))
+    assert first is not None
+    assert second is not None
+    assert first["y"] + first["height"] <= second["y"] or first["x"] + first["width"] <= second["x"]
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+
+
+def test_a_picture_that_was_blacked_out_whole_says_why(
+    server: PageServer, camera: Camera, page: Page
+) -> None:
+    page.goto(server.url)
+
+    def redacted(searched: tuple[str, ...] | None, shade: int) -> Frame:
+        frame = camera.frame(np.full((90, 160, 3), shade, np.uint8))
+        hops = [Hop("hide", kind, "0", camera.topic, 0, 0) for kind in ("imageaiProcessor", "redaction")]
+        hops[0] = msgspec.structs.replace(hops[0], searched=searched)
+        return msgspec.structs.replace(frame, trail=(*frame.trail, *hops))
+
+    camera.show(redacted(None, 0))
+    tile = tile_of(page, camera.topic, "cam0")
+    expect(tile.locator(".blackout")).to_have_text("blacked out whole: no detector looked")
+    camera.show(redacted(("person",), GREY))
+    expect(tile.locator(".found")).to_have_text("nothing found to black out")
+    expect(tile.locator(".blackout")).to_be_hidden()
+    camera.show(redacted(("person",), 0))
+    expect(tile.locator(".blackout")).to_contain_text("all black")
+    expect(tile.locator(".found")).to_be_empty()
 
 
 def test_a_topic_that_carries_something_else_is_not_shown(

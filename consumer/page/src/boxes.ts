@@ -1,10 +1,10 @@
 import { colourOf } from "./colours";
 import type { Detection, Frame } from "./frame";
+import { fontSize, place, type Rectangle } from "./labels";
 
 const LABEL_AT_MOST = 28;
 /** Marks that turn the direction of what follows; on a canvas nothing else would hold them in. */
 const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-const FONT = "600 12px system-ui, sans-serif";
 
 /** Draw a frame's boxes on a canvas of any size that lies exactly over the picture.
  *
@@ -16,7 +16,8 @@ export function drawBoxes(canvas: HTMLCanvasElement, frame: Frame, perPixel: num
   context.clearRect(0, 0, canvas.width, canvas.height);
   const scale = { x: canvas.width / frame.width, y: canvas.height / frame.height };
   for (const detection of frame.detections) strokeBox(context, detection, scale, perPixel);
-  for (const detection of frame.detections) writeLabel(context, detection, scale, perPixel);
+  const taken: Rectangle[] = [];
+  for (const detection of frame.detections) taken.push(writeLabel(context, detection, scale, perPixel, taken));
 }
 
 export function colour(detection: Detection): string {
@@ -46,20 +47,37 @@ function strokeBox(context: CanvasRenderingContext2D, found: Detection, scale: S
   context.strokeRect(left * scale.x + line / 2, top * scale.y + line / 2, width, height);
 }
 
-/** The label stands on the box's upper edge, or inside where there is no room above. */
-function writeLabel(context: CanvasRenderingContext2D, found: Detection, scale: Scale, perPixel: number): void {
+/** The label stands on the box's upper edge, or where it hides no other; returns what it covers. */
+function writeLabel(
+  context: CanvasRenderingContext2D,
+  found: Detection,
+  scale: Scale,
+  perPixel: number,
+  taken: readonly Rectangle[],
+): Rectangle {
   const words = label(found);
+  const box = onScreen(found, scale, perPixel);
+  const font = fontSize(box);
   context.setTransform(perPixel, 0, 0, perPixel, 0, 0);
-  context.font = FONT;
+  context.font = `600 ${font}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   context.direction = "ltr";
-  const width = context.measureText(words).width + 8;
-  const room = { x: context.canvas.width / perPixel - width, y: (found.box[1] * scale.y) / perPixel };
-  const x = Math.max(0, Math.min((found.box[0] * scale.x) / perPixel, room.x));
-  const y = room.y >= 17 ? room.y - 17 : room.y;
+  const size = { width: context.measureText(words).width + 8, height: font + 5 };
+  const room = { width: context.canvas.width / perPixel, height: context.canvas.height / perPixel };
+  const at = place(box, size, room, taken);
   context.fillStyle = colour(found);
-  context.fillRect(x, y, width, 17);
+  context.fillRect(at.left, at.top, size.width, size.height);
   context.fillStyle = "#0b0e12";
-  context.fillText(words, x + 4, y + 9);
+  context.fillText(words, at.left + 4, at.top + size.height / 2 + 0.5);
   context.setTransform(1, 0, 0, 1, 0, 0);
+  return at;
+}
+
+function onScreen({ box }: Detection, scale: Scale, perPixel: number): Rectangle {
+  return {
+    left: (box[0] * scale.x) / perPixel,
+    top: (box[1] * scale.y) / perPixel,
+    right: (box[2] * scale.x) / perPixel,
+    bottom: (box[3] * scale.y) / perPixel,
+  };
 }

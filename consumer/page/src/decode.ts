@@ -28,6 +28,8 @@ export function decodeFrame(bytes: Uint8Array): { frame: Frame; image: Uint8Arra
     height: side(fields["height"], "height"),
     detections: list(fields["detections"], "detections", MAX_DETECTIONS).map(detection),
     hops: trail.length,
+    kind: String(trail.at(-1)?.["kind"] ?? ""),
+    searched: trail.some(({ searched }) => Array.isArray(searched) && searched.length > 0),
     models: trail.flatMap((hop) => (hop["model"] == null ? [] : [name(map(hop["model"], "model")["name"], "model")])),
   };
   const image = fields["image"];

@@ -9,12 +9,14 @@ export interface Question {
 }
 
 export type Answer =
-  | { readonly id: number; readonly frame: Frame; readonly picture: ImageBitmap; readonly sha256: string }
+  | ({ readonly id: number } & Decoded)
   | { readonly id: number; readonly problem: string };
 
 export interface Decoded {
   readonly frame: Frame;
   readonly picture: ImageBitmap;
+  /** Whether a redacted picture is black everywhere; false for all others. */
+  readonly isBlack: boolean;
   /** Of the record's bytes, where the page was asked for it, else empty. */
   readonly sha256: string;
 }

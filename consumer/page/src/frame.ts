@@ -19,6 +19,10 @@ export interface Frame {
   readonly detections: readonly Detection[];
   /** How many services the frame has passed. */
   readonly hops: number;
+  /** Of the service it passed last: "redaction" and so on. */
+  readonly kind: string;
+  /** Whether any detector on its way looked for anything, found or not. */
+  readonly searched: boolean;
   /** The models that ran on it, in order. */
   readonly models: readonly string[];
 }

@@ -2,7 +2,7 @@ import { type About, Connection, type Done, type State } from "./connection";
 import { RecordDecoder } from "./decoder";
 import { duration } from "./liveness";
 import { emptyText, footnote, type Words, wordsFor } from "./status";
-import { Wall } from "./wall";
+import { type Places, Wall } from "./wall";
 
 const TICK_MS = 250;
 const NEWS_MS = 10_000;
@@ -19,7 +19,7 @@ class Page {
 
   constructor() {
     const digest = new URLSearchParams(location.search).has("sha256");
-    this.wall = new Wall(element("wall"), new RecordDecoder(digest));
+    this.wall = new Wall(places(), new RecordDecoder(digest));
     this.connection = new Connection({
       connected: () => this.watch(),
       lost: () => this.lose(),
@@ -115,6 +115,15 @@ class Page {
 
 function element(id: string): HTMLElement {
   return document.getElementById(id)!;
+}
+
+function places(): Places {
+  return {
+    present: element("wall"),
+    past: element("past") as HTMLDetailsElement,
+    pastText: element("past-text"),
+    pastWall: element("past-wall"),
+  };
 }
 
 function text(id: string, words: string): void {

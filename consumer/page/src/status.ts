@@ -73,8 +73,8 @@ export function emptyText(state: State): string {
 export function footnote(state: State): string {
   const parts: string[] = [];
   if (state.evicted > 0) {
-    parts.push(`${state.evicted} feeds were left out, the longest silent first: at most ${state.limit} are shown.`);
+    parts.push(`${state.evicted} ${state.evicted === 1 ? "feed was" : "feeds were"} left out, the longest silent first: at most ${state.limit} are shown.`);
   }
-  if (state.nameless > 0) parts.push(`${state.nameless} records came whose source cannot be told.`);
+  if (state.nameless > 0) parts.push(`${state.nameless} ${state.nameless === 1 ? "record" : "records"} came whose source cannot be told.`);
   return parts.join(" ");
 }

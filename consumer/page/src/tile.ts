@@ -1,6 +1,7 @@
 import { drawBoxes } from "./boxes";
 import type { About } from "./connection";
 import type { Decoded, RecordDecoder } from "./decoder";
+import { findings, type Findings } from "./findings";
 import type { Frame } from "./frame";
 import { duration, type Liveness, liveness } from "./liveness";
 
@@ -27,6 +28,7 @@ export class Tile {
   private listed = "";
   private way = { connected: false, why: "" };
   private removed = false;
+  private lastSign = performance.now();
 
   constructor(
     readonly topic: string,
@@ -52,6 +54,11 @@ export class Tile {
     return this.shown?.frame.hops ?? 99;
   }
 
+  /** performance.now() when the last record came to the server; when the tile was made while none is known. */
+  get heard(): number {
+    return this.lastSign;
+  }
+
   get state(): Liveness {
     return this.element.dataset["state"] as Liveness;
   }
@@ -60,6 +67,7 @@ export class Tile {
   async receive(about: About, bytes: ArrayBuffer): Promise<void> {
     const arrived = performance.now() - about.silent;
     const received = performance.now();
+    this.lastSign = arrived;
     try {
       const decoded = await this.decoder.decode(bytes, this.source);
       if (this.removed) decoded.picture.close();
@@ -93,12 +101,12 @@ export class Tile {
     this.write(".rate", state === "stale" || about.rate === 0 ? "–" : `${about.rate.toFixed(1)} fps`);
   }
 
-  private show({ frame, picture, sha256 }: Decoded, about: About, arrived: number, received: number): void {
+  private show({ frame, picture, isBlack, sha256 }: Decoded, about: About, arrived: number, received: number): void {
     const ageThen = Math.max(0, about.now - Number(frame.capturedNs / 1_000_000n));
     this.shown = { frame, about, arrived, captured: received - ageThen };
     this.drawPicture(picture);
     this.drawBoxes();
-    this.describe(frame);
+    this.describe(frame, isBlack);
     if (this.state !== "live") this.tick(this.way.connected, this.way.why);
     const { dataset } = this.element;
     dataset["partition"] = String(about.partition);
@@ -130,25 +138,29 @@ export class Tile {
     drawBoxes(this.boxes, frame, devicePixelRatio);
   }
 
-  private describe(frame: Frame): void {
+  private describe(frame: Frame, isBlack: boolean): void {
     this.write(".sequence", String(frame.sequence));
     this.write(".size", `${frame.width}×${frame.height}`);
-    this.write(".model bdi", frame.models.join(" + ") || "none so far");
-    this.element.classList.toggle("undetected", frame.models.length === 0);
-    this.list(found(frame));
+    this.write(".model bdi", frame.models.join(" + "));
+    this.find(".model").hidden = frame.models.length === 0;
+    const found = findings(frame, isBlack);
+    this.write(".blackout", found.blackout).hidden = !found.blackout;
+    this.list(found);
   }
 
   /** Each label stands in an element of its own, so that none can turn the direction of the others. */
-  private list(ranked: [label: string, count: number][]): void {
-    const key = JSON.stringify(ranked);
+  private list({ counts, nothing }: Findings): void {
+    const key = JSON.stringify([counts, nothing]);
     if (key === this.listed) return;
     this.listed = key;
-    const parts: (string | Node)[] = ranked.slice(0, LISTED).flatMap(([label, count], at) => {
+    const parts: (string | Node)[] = counts.slice(0, LISTED).flatMap(([label, count], at) => {
       const name = document.createElement("bdi");
       name.textContent = label;
-      return [`${at ? ", " : ""}${count} `, name];
+      return [`${at ? ", " : ""}${count} × `, name];
     });
-    if (ranked.length > LISTED) parts.push(`, ${ranked.length - LISTED} more kinds`);
+    const more = counts.length - LISTED;
+    if (more > 0) parts.push(`, ${more} more ${more === 1 ? "kind" : "kinds"}`);
+    if (nothing) parts.push(counts.length > 0 ? ` · ${nothing}` : nothing);
     this.find(".found").replaceChildren(...parts);
   }
 
@@ -179,12 +191,5 @@ export class Tile {
 function words(state: Liveness, silent: number, age: number, why: string): string {
   if (state === "live") return "Live";
   if (state === "delayed") return `Delayed ${duration(age)}`;
-  return `Stale since ${duration(silent)}${why ? ` · ${why}` : ""}`;
-}
-
-/** What was found, the most frequent first: 3 person, 1 dog. */
-function found(frame: Frame): [label: string, count: number][] {
-  const counts = new Map<string, number>();
-  for (const { label } of frame.detections) counts.set(label, (counts.get(label) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]);
+  return `Stale for ${duration(silent)}${why ? ` · ${why}` : ""}`;
 }

@@ -14,6 +14,8 @@ test("a frame comes out with its capture time exact to the nanosecond", () => {
     height: 480,
     detections: [{ label: "dog", confidence: 0.5, box: [1, 2, 30, 40], redacted: false }],
     hops: 2,
+    kind: "imageaiProcessor",
+    searched: false,
     models: ["yolov3-tiny"],
   });
   expect(image).toEqual(jpegHeader(640, 480));

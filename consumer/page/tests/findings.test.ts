@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { decodeFrame } from "../src/decode";
+import { findings } from "../src/findings";
+import { record } from "./records";
+
+const redaction = { stage: "redaction", kind: "redaction", topic: "C" };
+const detector = { stage: "ai", kind: "imageaiProcessor", topic: "B", searched: ["person"] };
+const person = (redacted: boolean) => ({ label: "person", confidence: 0.9, box: [0, 0, 9, 9], redacted });
+
+function of(trail: object[], detections: object[], isBlack = false) {
+  return findings(decodeFrame(record({ trail, detections })).frame, isBlack);
+}
+
+test("labels are counted, the most frequent first", () => {
+  const dog = { ...person(false), label: "dog" };
+  expect(of([detector], [dog, person(false), person(false)]).counts).toEqual([["person", 2], ["dog", 1]]);
+});
+
+test("a picture that was redacted without a detector on its way says why it is black", () => {
+  expect(of([redaction], [])).toMatchObject({ blackout: "blacked out whole: no detector looked", nothing: "" });
+  expect(of([redaction], [person(true)]).blackout).toContain("no detector looked");
+});
+
+test("a redaction that had nothing to hide says so", () => {
+  expect(of([detector, redaction], [])).toMatchObject({ blackout: "", nothing: "nothing found to black out" });
+  expect(of([detector, redaction], [person(true)])).toMatchObject({ blackout: "", nothing: "" });
+});
+
+test("a picture that is all black is never said to hide nothing", () => {
+  const { nothing, blackout } = of([detector, redaction], [], true);
+  expect(nothing).toBe("");
+  expect(blackout).toContain("all black");
+});
+
+test("what no redaction passed says nothing of it", () => {
+  expect(of([detector], [])).toMatchObject({ blackout: "", nothing: "" });
+});
