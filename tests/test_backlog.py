@@ -20,8 +20,15 @@ def taken(backlog: Backlog) -> list[int]:
     return offsets
 
 
-def test_sources_take_turns_and_each_keeps_its_order() -> None:
+def test_where_none_is_skipped_records_keep_the_order_of_the_log() -> None:
     backlog = Backlog(ALL)
+    for offset in range(6):
+        backlog.add(record("aabcab"[offset], offset))
+    assert taken(backlog) == list(range(6))
+
+
+def test_sources_take_turns_and_each_keeps_its_order() -> None:
+    backlog = Backlog(100.0)
     for offset in range(4):
         backlog.add(record("loud", offset))
     backlog.add(record("quiet", 4))

@@ -39,7 +39,9 @@ class Backlog:
 
     def add(self, record: Record) -> None:
         """Let a record wait behind those of its source."""
-        self._sources.setdefault(record.key or b"", deque()).append(record)
+        # Where none is skipped, the order of the log is kept: what is ahead of it is repeated after a kill.
+        source = b"" if self._max_age_s == ALL else record.key or b""
+        self._sources.setdefault(source, deque()).append(record)
         self._count(record, 1)
 
     def stale(self, now_ms: int) -> Iterator[Record]:
@@ -54,7 +56,7 @@ class Backlog:
                 yield record
 
     def take(self) -> Record | None:
-        """Take out the next record: the oldest of the source that has waited longest for its turn."""
+        """Take out the next record: the oldest of the source whose turn it is; with ``ALL`` the oldest."""
         if not self._sources:
             return None
         source, waiting = self._sources.popitem(last=False)

@@ -331,6 +331,7 @@ class Subscriber:
         self._state = state
         self._consumer: Any = None
         self._new: list[TopicPartition] = []
+        self._moved: set[int] = set()
         self._told = False
         self._commit_failed = False
         self._final: dict[int, Position] = {}
@@ -357,11 +358,23 @@ class Subscriber:
         if (error := message.error()) is None:
             return _record(message)
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise BusError(f"{self._topic}: {error.str()}; the log moved under this reader, start it again")
+            self._find_again(message.partition())
+            return None
         if error.code() in REFUSED_FOR_GOOD:
             raise BusError(f"reading {self._topic}: {error.str()}")
         self._state.error(error)
         return None
+
+    def _find_again(self, partition: int) -> None:
+        """Begin anew with a partition whose log no longer holds our place: cut by retention, or made anew."""
+        warn(
+            f"{self._topic}[{partition}] no longer holds the place of this group; going on from its beginning"
+        )
+        self._listener.lost([partition])
+        place = TopicPartition(self._topic, partition)
+        self._consumer.incremental_unassign([place])
+        self._new.append(place)
+        self._moved.add(partition)
 
     def commit(self, positions: Mapping[int, Position]) -> None:
         """Commit without waiting; a failure is told and the next commit covers it."""
@@ -454,7 +467,7 @@ class Subscriber:
                 warn(f"positions of {self._topic} are not to be had yet ({reason.str()})")
             self._told = True
             return
-        self._new, self._told = [], False
+        self._new, self._moved, self._told = [], set(), False
         self._listener.assigned(assigned)
         self._consumer.incremental_assign(
             [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
@@ -468,7 +481,12 @@ class Subscriber:
             if found.error is not None:  # unknown is not "none": to begin anew would skip frames
                 raise KafkaException(found.error)
             low, high = log.edges(found.partition)
-            if found.offset == OFFSET_INVALID or found.offset > high:
+            if found.offset > high:  # the topic was made anew: all of it is new to this group
+                place = f"{self._topic}[{found.partition}]"
+                warn(f"{place} ends at {high}, the group was at {found.offset}: the log is a new one")
+            if found.offset > high or (found.offset == OFFSET_INVALID and found.partition in self._moved):
+                first[found.partition] = Position(low)
+            elif found.offset == OFFSET_INVALID:
                 first[found.partition] = Position(self._start(log, found.partition))
             position = first.get(found.partition) or Position(found.offset, found.metadata or "")
             assigned.append(Assigned(found.partition, position, low))
