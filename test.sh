@@ -8,6 +8,19 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    cat <<'END'
+usage: ./test.sh [--all] [pytest's own options]
+
+Run every check: lint, types, shell scripts, the page, then the tests. Installs what they need first.
+What pytest is given goes after: ./test.sh -k redaction, ./test.sh tests/launch
+
+  -h, --help  print this and install nothing
+  --all       with the tests that take minutes as well
+END
+    exit
+fi
+
 select=(-m "not slow")
 if [[ ${1:-} == --all ]]; then
     select=()

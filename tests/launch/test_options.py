@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imagebus.launch.options import parse
+from imagebus.errors import ConfigurationError
+from imagebus.launch.known import KNOWN
+from imagebus.launch.options import DATA, RUN, parse, unknown
+from imagebus.launch.rehearsal import check, options_of
+from imagebus.launch.services import Service
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,6 +81,10 @@ def test_the_example_is_all_comments_and_every_setting_in_it_is_understood(tmp_p
         (["--frame", "0"], "--frame: a whole number of 1 or more is wanted, not '0'"),
         (["--max-fps", "inf"], "--max-fps: a number of 0.01 or more is wanted, not 'inf'"),
         (["--max-fps", "nan"], "--max-fps: a number of 0.01 or more is wanted, not 'nan'"),
+        (
+            ["--port", "x", "--kafka-port", "0"],
+            "--port: a whole number of 1 to 65535 is wanted, not 'x'; --kafka-",
+        ),
         (["--port", "9092"], "--port and --kafka-port are both 9092"),
         (["--source-topic", "a/b"], "'a/b' is no name for a topic"),
         (["--imageai-topic", "SOURCE_FRAME"], "the three topics must have different names"),
@@ -92,6 +101,40 @@ def test_a_fault_is_one_line_and_2(
     assert ended.value.code == 2
     assert said.startswith(f"run.sh: {why}")
     assert said.count("\n") == 1
+
+
+def test_a_name_that_nothing_reads_is_told_with_the_one_that_may_be_meant(tmp_path: Path) -> None:
+    lines = [
+        "IMAGEBUS_CONFIDENSE=0.5",
+        "export IMAGEBUS_ZZZ=1",
+        "#IMAGEBUS_NO=1",
+        "IMAGEBUS_PORT=1",
+        "OTHER=2",
+    ]
+    (tmp_path / ".env").write_text("\n".join([*lines, "IMAGEBUS_KAFKA_SASL_PASSWORD=x"]))
+    assert unknown(tmp_path) == [
+        f"{tmp_path / '.env'}: IMAGEBUS_CONFIDENSE is read by nothing; IMAGEBUS_CONFIDENCE may be meant",
+        f"{tmp_path / '.env'}: IMAGEBUS_ZZZ is read by nothing",
+    ]
+
+
+def test_every_flag_of_every_service_is_a_known_name() -> None:
+    found = {"IMAGEBUS_" + choice.variable.removeprefix("IMAGEBUS_") for choice in (DATA, *RUN)}
+    found |= {"IMAGEBUS_CAMERAS", "IMAGEBUS_ASSETS"}
+    for name in ("producer/producer", "imageai/imageaiProcessor", "imageai/redaction", "consumer/app"):
+        fields = options_of(ROOT / f"{name}.py").model_fields
+        found |= {f"IMAGEBUS_{field.upper()}" for field in fields}
+    assert sorted(found) == KNOWN
+
+
+def test_a_wrong_setting_of_a_service_is_said_before_it_starts() -> None:
+    service = Service("imageaiProcessor", 1, ["", str(ROOT / "imageai" / "imageaiProcessor.py")])
+    check([service])
+    os.environ["IMAGEBUS_CONFIDENCE"] = "7"
+    check([service])  # the service's own environment counts
+    wrong = replace(service, environment={"IMAGEBUS_CONFIDENCE": "2"})
+    with pytest.raises(ConfigurationError, match=r"^imageaiProcessor\.py: --confidence: .*not '2'"):
+        check([wrong])
 
 
 def test_a_wrong_line_of_the_file_is_named_and_not_shown(
@@ -115,6 +158,15 @@ def test_help_needs_nothing_installed_and_names_every_option(command: str, tmp_p
     assert "--data" in done.stdout
     assert ("--kafka-port" in done.stdout) == (command == "run")
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_help_of_the_tests_needs_nothing_installed(tmp_path: Path) -> None:
+    subprocess.run(["cp", ROOT / "test.sh", tmp_path], check=True)
+    shell = [str(tmp_path / "test.sh"), "--help"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(shell, capture_output=True, text=True, env=environment, timeout=30, check=True)
+    assert "--all" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["test.sh"]
 
 
 def test_a_python_that_is_too_old_or_missing_is_said(tmp_path: Path) -> None:

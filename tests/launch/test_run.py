@@ -113,7 +113,9 @@ def test_a_clean_clone_shows_boxes_on_real_video_and_stop_leaves_nothing(clone: 
     assert clone.processes() == {}
     assert all(is_free(port) for port in clone.ports)
     assert clone.run("stop.sh", timeout_s=30).returncode == 0
+    caches = {".npm", ".cache"} & {path.name for path in clone.home.iterdir()}
     outside = [path.name for path in clone.home.iterdir() if not path.name.startswith(".")]
+    assert not caches
     assert outside == [], "nothing is left in the user's home"
 
 
@@ -176,10 +178,22 @@ def test_a_start_that_fails_shows_the_log_of_the_service_and_leaves_nothing(
     broken.write_text("this is no video")
     done = stopped.run("run.sh", broken, timeout_s=120)
     broken.unlink()
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "producer-1 (broken) ended with exit status 2" in done.stdout
-    assert "broken.mp4" in done.stdout
+    assert done.stdout.count("broken.mp4") == 1
+    assert not (stopped.folder / ".imagebus" / "run" / "services.json").exists()
     assert stopped.processes() == {}
+
+
+def test_a_camera_that_does_not_answer_is_said_why_and_still_tried(stopped: Clone) -> None:
+    done = stopped.run("run.sh", "rtsp://user:geheim@127.0.0.1:1/stream", timeout_s=120)
+    assert done.returncode == 0
+    assert "nothing listens there" in done.stdout
+    assert "producer-1 (127.0.0.1:1) shows nothing yet, and is still being tried" in done.stdout
+    assert "geheim" not in done.stdout
+    assert done.stdout.splitlines()[-2].startswith("stop it with ")
+    assert address_of(done.stdout) == f"https://localhost:{stopped.ports[0]}"
+    assert "producer-1" in stopped.supervisor.running()
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(stopped: Clone) -> None:

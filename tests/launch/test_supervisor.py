@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.kafka.process import Process
 from imagebus.launch.services import Service
 from imagebus.launch.stop import stop
 from imagebus.launch.supervisor import Supervisor
+from imagebus.launch.watching import Watching
 from tests.programs import wait_for
 
 FOR_EVER = "import time; time.sleep(1000)"
@@ -77,6 +80,79 @@ def test_a_camera_that_came_to_its_end_is_left_alone(data: Path) -> None:
     wait_for(lambda: supervisor.states().get("producer-1", {}).get("statename") == "EXITED", "its end")
     time.sleep(2)
     assert supervisor.running() == {}
+
+
+def look_until_it_fails(watching: Watching) -> ImagebusError:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            watching.look("")
+        except ImagebusError as error:
+            return error
+        time.sleep(0.2)
+    raise AssertionError("nothing failed in 60 s")
+
+
+@pytest.mark.parametrize("name", ["producer-1", "redaction"])
+def test_one_that_refuses_its_settings_is_blamed_with_its_own_status_and_not_tried_again(
+    data: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(data)
+    refusing = [service(name, "print('no such thing', flush=True); raise SystemExit(2)")]
+    watching = Watching(supervisor, refusing)
+    supervisor.start(refusing)
+    error = look_until_it_fails(watching)
+    assert isinstance(error, ConfigurationError)
+    assert str(error).startswith(f"{name} ended with exit status 2")
+    assert capfd.readouterr().err.count("| no such thing") == 1
+    time.sleep(3)
+    assert supervisor.log_of(name).read_text().count("no such thing") == 1
+
+
+def test_one_that_crashes_on_and_on_is_started_again_and_then_blamed(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(data)
+    crashing = [service("redaction", "print('oh', flush=True); raise SystemExit(1)")]
+    watching = Watching(supervisor, crashing)
+    supervisor.start(crashing)
+    error = look_until_it_fails(watching)
+    assert "redaction ends again and again, last with exit status 1" in str(error)
+    assert watching.restarted() == ["redaction"]
+    assert supervisor.log_of("redaction").read_text().count("oh") > 1
+    assert capfd.readouterr().err.count("| oh") == 1, "the same line is shown once"
+
+
+def test_what_a_camera_says_is_passed_on_once_while_it_is_waited_for(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = Supervisor(data)
+    (data / "logs").mkdir()
+    supervisor.log_of("producer-1").write_text("of last time\n")
+    silent = [service("producer-1", "print('no answer\\n' * 3, flush=True); import time; time.sleep(1000)")]
+    watching = Watching(supervisor, silent)
+    supervisor.start(silent)
+    wait_for(lambda: "no answer" in supervisor.log_of("producer-1").read_text(), "it speaks")
+    for _ in range(3):
+        watching.look("")
+    said = capfd.readouterr().err
+    assert said.count("producer-1: no answer") == 1
+    assert "last time" not in said
+
+
+def test_each_start_is_dated_in_the_log(data: Path) -> None:
+    dated = re.compile(r"^--- started \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$", re.MULTILINE)
+    log = started(data, service("a")).log_of("a")
+    wait_for(lambda: len(dated.findall(log.read_text())) == 1, "a date")
+    stop(data)
+    started(data, service("a"))
+    wait_for(lambda: len(dated.findall(log.read_text())) == 2, "another date")
+
+
+def test_the_addresses_of_cameras_are_kept_no_longer_than_anything_runs(data: Path) -> None:
+    started(data, service("producer-1", IMAGEBUS_ADDRESS="rtsp://user:geheim@host"))
+    stop(data)
+    assert [file for file in data.rglob("*") if file.is_file() and b"geheim" in file.read_bytes()] == []
 
 
 def test_orphans_of_a_killed_supervisor_are_stopped(data: Path) -> None:

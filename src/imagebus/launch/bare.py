@@ -25,7 +25,10 @@ def main() -> None:
     if command == "stop" and not environment.PYTHON.exists():
         print("nothing is installed here, so nothing runs")
         return
+    for line in options.unknown(environment.ROOT):
+        print(f"{command}.sh: {line}", file=sys.stderr, flush=True)
     if command != "stop":
+        _keep_caches_in(wishes.data / "cache")
         importlib.import_module("launch.progress").interruptible()
         try:
             environment.ensure(("requirements.txt", *["requirements-dev.txt"] * wishes.dev))
@@ -36,6 +39,13 @@ def main() -> None:
     # By the environment, which no other user can read: a camera's address may hold a password.
     passed_on = {**os.environ, options.ARGUMENTS: json.dumps(argv)}
     os.execve(environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command]], passed_on)
+
+
+def _keep_caches_in(folder: Path) -> None:
+    """Have pip and npm keep what they fetch below the data folder, unless the user named a place."""
+    for name, variable in (("pip", "PIP_CACHE_DIR"), ("npm", "npm_config_cache")):
+        if not any(known.lower() == variable.lower() for known in os.environ):
+            os.environ[variable] = str(folder / name)
 
 
 if __name__ == "__main__":

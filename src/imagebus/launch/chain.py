@@ -70,9 +70,9 @@ class Chain:
         """Return the cameras of which no picture has passed the whole chain yet."""
         return [source for source in self._sources if source not in self._seen[self._topics[-1]]]
 
-    def stuck_at(self) -> int:
-        """Return how many topics every camera's pictures have reached: 0 means that one has none at all."""
-        reached = [set(self._sources) <= self._seen[topic] for topic in self._topics]
+    def reached(self) -> int:
+        """Return how many topics pictures of these cameras have reached; 0 where there are none at all."""
+        reached = [bool(set(self._sources) & self._seen[topic]) for topic in self._topics]
         return reached.index(False) if False in reached else len(reached)
 
     def progress(self) -> str:

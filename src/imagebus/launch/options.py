@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .cameras import Camera, named
+from .known import complaints
 
 PREFIX = "IMAGEBUS_"
 ARGUMENTS = "IMAGEBUS_ARGUMENTS"
@@ -115,7 +116,7 @@ def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
         os.environ[DATA.variable] = str(data)
         if command != "run":
             return Wishes(data, dev=given.get("dev", False))
-        found: dict[str, Any] = {choice.field: _value(choice, given) for choice in RUN}
+        found = _values(given)
         addresses = given["cameras"] or _listed(os.environ.get("IMAGEBUS_CAMERAS", ""))
         wishes = Wishes(data, tuple(named(addresses)), **found)
         _check(wishes)
@@ -141,6 +142,20 @@ def _parser(command: str) -> argparse.ArgumentParser:
         flags = [choice.short] * bool(choice.short) + [f"--{choice.name}"]
         parser.add_argument(*flags, metavar="VALUE", help=choice.help + default)
     return parser
+
+
+def _values(given: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the value of each option of run.sh; all that are wrong are named in one line."""
+    found: dict[str, Any] = {}
+    faults = []
+    for choice in RUN:
+        try:
+            found[choice.field] = _value(choice, given)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return found
 
 
 def _value(choice: Choice, given: Mapping[str, str | None]) -> str | float:
@@ -176,6 +191,15 @@ def _check(wishes: Wishes) -> None:
         raise ValueError("the three topics must have different names")
     if wishes.port == wishes.kafka_port:
         raise ValueError(f"--port and --kafka-port are both {wishes.port}")
+
+
+def unknown(root: Path) -> list[str]:
+    """Return a line for each name of ours in `.env` that nothing reads; the file was read without a fault."""
+    file = root / ".env"
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
+    stripped = (line.strip().removeprefix("export ") for line in lines)
+    names = [text.partition("=")[0].strip() for text in stripped if not text.startswith("#")]
+    return [f"{file}: {complaint}" for complaint in complaints(names)]
 
 
 def _read_settings(file: Path) -> None:

@@ -40,6 +40,7 @@ def stop(data: Path) -> bool:
     if began and began.alive():
         orphans["supervisor"] = began
     _end(orphans, supervisor)
+    supervisor.forget()
     return bool(began or orphans)
 
 

@@ -43,13 +43,14 @@ chmod=0700
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
+# startsecs=0 keeps the exit status of one that ends at once; `service` makes the pauses between restarts.
 PROGRAM = """
 [program:{name}]
 command=./service {name}
 priority={rank}
-startsecs=3
-startretries=30
+startsecs=0
 autorestart={autorestart}
+exitcodes={exitcodes}
 stopwaitsecs=15
 killasgroup=true
 redirect_stderr=true
@@ -134,6 +135,12 @@ class Supervisor:
         finally:
             os.close(handle)
 
+    def forget(self) -> None:
+        """Remove what was started, with the addresses of cameras, once nothing of it runs."""
+        if not self.process and not self.running():
+            for name in ("services.json", "services.json.part"):
+                (self.folder / name).unlink(missing_ok=True)
+
     def log_of(self, name: str) -> Path:
         """Name the file of what a service says."""
         return self.logs / f"{name}.log"
@@ -150,13 +157,23 @@ def settings(services: Iterable[Service]) -> str:
     """Return the supervisor's settings for these services."""
     text = SETTINGS.format(socket=SOCKET)
     for one in services:
-        # A camera that is a file may come to its end; all others have none.
-        autorestart = "unexpected" if one.name.startswith("producer") else "true"
-        text += PROGRAM.format(name=one.name, rank=one.rank, autorestart=autorestart)
+        autorestart, exitcodes = _restarts(one.name)
+        text += PROGRAM.format(name=one.name, rank=one.rank, autorestart=autorestart, exitcodes=exitcodes)
     producers = [one.name for one in services if one.name.startswith("producer")]
     if producers:
         text += f"\n[group:producers]\nprograms={','.join(producers)}\npriority=4\n"
     return text
+
+
+def _restarts(name: str) -> tuple[str, str]:
+    """Return whether and after which exit status a service stays down.
+
+    With 2 it refuses its settings, and would again. The broker may mean a port that its predecessor still
+    holds. A camera that is a file may come to its end; all others have none.
+    """
+    if name == "broker":
+        return "true", "0"
+    return "unexpected", "0,2" if name.startswith("producer") else "2"
 
 
 def _noted(file: Path) -> Process | None:

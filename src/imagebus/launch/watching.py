@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from imagebus.errors import ImagebusError
-from imagebus.launch.progress import SILENT_S, Talk
+from imagebus.errors import ConfigurationError, ImagebusError
+from imagebus.launch.logs import Log
+from imagebus.launch.progress import Talk
 from imagebus.launch.services import Service
 from imagebus.launch.supervisor import Supervisor
-from imagebus.text import printable
 
 SHOWN_LINES = 12
-GRACE_S = 10.0
 MOST_RESTARTS = 4
+QUIET_S = 15.0
+"""How long nothing may be said."""
+CONFIGURATION = ConfigurationError.exit_code
+KILLED = -1
+"""What the supervisor calls the exit status of a process that a signal ended."""
 
 
 class Watching:
@@ -22,14 +26,17 @@ class Watching:
     def __init__(self, supervisor: Supervisor, services: Sequence[Service]) -> None:
         self._supervisor = supervisor
         self._services = {service.name: service for service in services}
-        self._logged = {name: _size(supervisor, name) for name in self._services}
+        self._logs = {name: Log(supervisor.log_of(name)) for name in self._services}
         self._pids: dict[str, set[int]] = {name: set() for name in self._services}
+        self._statuses: dict[str, int] = {}
+        self._ended: set[str] = set()
         self._began = time.monotonic()
 
     def look(self, progress: str) -> None:
-        """Look once, and say how it goes when nothing was said for a while.
+        """Look once, pass on what the cameras' programs say, and say how it goes when it was still for long.
 
         Raises:
+            ConfigurationError: a service refuses its settings.
             ImagebusError: a service can't run, or the supervisor doesn't.
         """
         states = self._supervisor.states()
@@ -38,36 +45,49 @@ class Watching:
         for name, state in states.items():
             if name in self._services:
                 self._judge(name, state["statename"], state["exitstatus"], state["pid"])
-        if time.monotonic() - Talk.last > SILENT_S:
+        for name, service in self._services.items():
+            for line in self._logs[name].new() if name.startswith("producer") else ():
+                Talk.say(f"  {service.name}: {line}")
+        if time.monotonic() - Talk.last > QUIET_S:
             Talk.say(f"  {progress} ({time.monotonic() - self._began:.0f} s)")
 
     def _judge(self, name: str, state: str, exit_status: int, pid: int) -> None:
         if pid:
             self._pids[name].add(pid)
-        down = state in ("BACKOFF", "EXITED", "FATAL")
-        ended_well = state == "EXITED" and exit_status == 0
-        hopeless = exit_status == 2 or state == "FATAL" or len(self._pids[name]) > MOST_RESTARTS
-        if down and hopeless and not ended_well:
-            raise ImagebusError(self.blame(name, f"ended with exit status {exit_status}"))
+        if state not in ("EXITED", "FATAL"):
+            self._ended.discard(name)
+        else:
+            self._ended.add(name)
+            self._statuses[name] = exit_status
+        if name in self._ended and exit_status == CONFIGURATION:
+            raise ConfigurationError(self.blame(name, f"ended with exit status {exit_status}"))
+        if state == "FATAL" or len(self._pids[name]) > MOST_RESTARTS:
+            raise ImagebusError(self.blame(name, f"ends again and again, {self._last_end(name)}"))
+
+    def _last_end(self, name: str) -> str:
+        status = self._statuses.get(name)
+        if status is None:
+            return "for an unknown reason"
+        return "killed by a signal" if status == KILLED else f"last with exit status {status}"
+
+    def restarted(self) -> list[str]:
+        """Return the services that ended and were started again, or wait for that."""
+        return [name for name, pids in self._pids.items() if len(pids) > 1]
+
+    def has_ended(self, name: str) -> bool:
+        """Say whether a service came to its end and is left alone."""
+        return name in self._ended
+
+    def log_of(self, name: str) -> str:
+        """Name the file of what a service says."""
+        return str(self._supervisor.log_of(name))
+
+    def shown(self, name: str) -> str:
+        """Name a service for people."""
+        return self._services[name].shown
 
     def blame(self, name: str, what: str) -> str:
         """Show the end of a service's log, and return one line that says what it did."""
-        for line in self._said(name) or ["(it said nothing)"]:
+        for line in self._logs[name].since_the_beginning()[-SHOWN_LINES:] or ["(it said nothing)"]:
             Talk.say(f"  | {line}")
-        log = self._supervisor.log_of(name)
-        return f"{self._services[name].shown} {what}; above is the end of its log, {log}"
-
-    def _said(self, name: str) -> list[str]:
-        log, start = self._supervisor.log_of(name), self._logged[name]
-        if not log.is_file():
-            return []
-        size = log.stat().st_size
-        with log.open("rb") as file:
-            file.seek(max(start if start <= size else 0, size - 16_384))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-        return [printable(line) for line in lines if line.strip()][-SHOWN_LINES:]
-
-
-def _size(supervisor: Supervisor, name: str) -> int:
-    log = supervisor.log_of(name)
-    return log.stat().st_size if log.is_file() else 0
+        return f"{self.shown(name)} {what}; above is the end of its log, {self.log_of(name)}"
