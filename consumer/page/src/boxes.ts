@@ -1,6 +1,6 @@
 import { colourOf } from "./colours";
 import type { Detection, Frame } from "./frame";
-import { fontSize, place, type Rectangle } from "./labels";
+import { fontSize, isSmall, place, type Rectangle, type Size } from "./labels";
 
 const LABEL_AT_MOST = 28;
 /** Marks that turn the direction of what follows; on a canvas nothing else would hold them in. */
@@ -16,8 +16,13 @@ export function drawBoxes(canvas: HTMLCanvasElement, frame: Frame, perPixel: num
   context.clearRect(0, 0, canvas.width, canvas.height);
   const scale = { x: canvas.width / frame.width, y: canvas.height / frame.height };
   for (const detection of frame.detections) strokeBox(context, detection, scale, perPixel);
+  const boxes = frame.detections.map((detection) => onScreen(detection, scale, perPixel));
+  const spared = boxes.filter(isSmall);
   const taken: Rectangle[] = [];
-  for (const detection of frame.detections) taken.push(writeLabel(context, detection, scale, perPixel, taken));
+  for (const [at, detection] of frame.detections.entries()) {
+    const find = (size: Size, room: Size): Rectangle => place(boxes[at]!, size, room, taken, spared);
+    taken.push(writeLabel(context, detection, fontSize(boxes[at]!), perPixel, find));
+  }
 }
 
 export function colour(detection: Detection): string {
@@ -47,24 +52,22 @@ function strokeBox(context: CanvasRenderingContext2D, found: Detection, scale: S
   context.strokeRect(left * scale.x + line / 2, top * scale.y + line / 2, width, height);
 }
 
-/** The label stands on the box's upper edge, or where it hides no other; returns what it covers. */
+/** The label stands where `find` says; returns what it covers. */
 function writeLabel(
   context: CanvasRenderingContext2D,
   found: Detection,
-  scale: Scale,
+  font: number,
   perPixel: number,
-  taken: readonly Rectangle[],
+  find: (label: Size, room: Size) => Rectangle,
 ): Rectangle {
   const words = label(found);
-  const box = onScreen(found, scale, perPixel);
-  const font = fontSize(box);
   context.setTransform(perPixel, 0, 0, perPixel, 0, 0);
   context.font = `600 ${font}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   context.direction = "ltr";
   const size = { width: context.measureText(words).width + 8, height: font + 5 };
   const room = { width: context.canvas.width / perPixel, height: context.canvas.height / perPixel };
-  const at = place(box, size, room, taken);
+  const at = find(size, room);
   context.fillStyle = colour(found);
   context.fillRect(at.left, at.top, size.width, size.height);
   context.fillStyle = "#0b0e12";

@@ -30,9 +30,9 @@ export class Camera {
     showChildren(this.stages, tiles.map((tile) => tile.element));
   }
 
-  /** Take as many columns of the page as it has stages; more wrap inside. */
-  layOut(columns: number): void {
-    this.element.style.setProperty("--span", String(Math.max(1, Math.min(columns, this.tiles.length))));
+  /** Take that many of the page's columns; what does not fit wraps inside. */
+  layOut(span: number): void {
+    this.element.style.setProperty("--span", String(span));
   }
 }
 

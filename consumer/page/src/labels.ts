@@ -13,21 +13,34 @@ export interface Size {
 }
 
 const SMALL_BOX_PX = 60;
+/** A label that covers another one is so much worse than one that covers a small object. */
+const WORSE = 8;
 
 /** Letters are smaller on a small box, and still can be read. */
 export function fontSize(box: Rectangle): 10 | 12 {
-  return Math.min(box.right - box.left, box.bottom - box.top) < SMALL_BOX_PX ? 10 : 12;
+  return isSmall(box) ? 10 : 12;
+}
+
+/** Whether a label would hide much of what is in the box. */
+export function isSmall(box: Rectangle): boolean {
+  return Math.min(box.right - box.left, box.bottom - box.top) < SMALL_BOX_PX;
 }
 
 /** Find a place for a label: on the box's upper edge if that is free, else inside, at its lower edge, below it.
  *
- * Where all of them are taken it is the one that covers the least of other labels.
+ * Where all of them are taken it is the one that covers the least of other labels, then of `spared` boxes.
  */
-export function place(box: Rectangle, label: Size, room: Size, taken: readonly Rectangle[]): Rectangle {
+export function place(
+  box: Rectangle,
+  label: Size,
+  room: Size,
+  taken: readonly Rectangle[],
+  spared: readonly Rectangle[] = [],
+): Rectangle {
   let best: Rectangle | null = null;
   let least = Infinity;
   for (const candidate of places(box, label, room)) {
-    const covered = taken.reduce((sum, other) => sum + overlap(candidate, other), 0);
+    const covered = WORSE * coveredOf(taken, candidate) + coveredOf(spared, candidate);
     if (covered < least) [best, least] = [candidate, covered];
     if (covered === 0) break;
   }
@@ -44,6 +57,10 @@ function places(box: Rectangle, { width, height }: Size, room: Size): Rectangle[
     const left = Math.max(0, Math.min(wanted, room.width - width));
     return within.map((top) => ({ left, top, right: left + width, bottom: top + height }));
   });
+}
+
+function coveredOf(others: readonly Rectangle[], by: Rectangle): number {
+  return others.reduce((sum, other) => sum + overlap(by, other), 0);
 }
 
 function overlap(a: Rectangle, b: Rectangle): number {

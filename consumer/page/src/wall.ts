@@ -1,5 +1,5 @@
 import type { About, Done } from "./connection";
-import { columnsFor } from "./columns";
+import { columnsFor, spanFor } from "./columns";
 import type { RecordDecoder } from "./decoder";
 import { Camera, showChildren } from "./camera";
 import { Past, pastText } from "./past";
@@ -123,7 +123,7 @@ export class Wall {
     const cameras = [...this.cameras.values()];
     const most = Math.max(0, ...cameras.map((camera) => camera.size));
     const columns = columnsFor(this.places.present.clientWidth, this.tiles.size, most);
-    for (const camera of cameras) camera.layOut(columns);
+    for (const camera of cameras) camera.layOut(spanFor(camera.size, most, columns));
     for (const wall of [this.places.present, this.places.pastWall]) {
       wall.style.setProperty("--columns", String(columns));
     }

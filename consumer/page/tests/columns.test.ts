@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { columnsFor } from "../src/columns";
+import { columnsFor, spanFor } from "../src/columns";
 
 test("a phone shows one beside the other, never two", () => {
   expect(columnsFor(336, 6, 3)).toBe(1);
@@ -18,4 +18,10 @@ test("cameras without stages take as many columns as fit", () => {
 
 test("more stages than fit take what there is", () => {
   expect(columnsFor(700, 8, 4)).toBe(2);
+});
+
+test("a camera of two stages leaves the rest of its row empty beside one of three; single ones stand side by side", () => {
+  expect([3, 2, 1].map((stages) => spanFor(stages, 3, 3))).toEqual([3, 3, 1]);
+  expect([4, 2, 1].map((stages) => spanFor(stages, 4, 2))).toEqual([2, 2, 1]);
+  expect(spanFor(3, 3, 1)).toBe(1);
 });

@@ -37,6 +37,11 @@ test("where every place is taken there still is one", () => {
   expect(place(box, label, room, all)).toMatchObject({ left: 100 });
 });
 
+test("a label does not hide a small object where it can stand beside it", () => {
+  const small = { left: 100, top: 3, right: 120, bottom: 23 };
+  expect(place(small, label, room, [], [small]).top).toBe(23);
+});
+
 test("small boxes have small letters", () => {
   expect(fontSize(box)).toBe(12);
   expect(fontSize({ ...box, bottom: 120 })).toBe(10);
