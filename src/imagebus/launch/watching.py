@@ -30,7 +30,7 @@ class Watching:
         self._pids: dict[str, set[int]] = {name: set() for name in self._services}
         self._statuses: dict[str, int] = {}
         self._ended: set[str] = set()
-        self._began = time.monotonic()
+        self._began = Talk.last = time.monotonic()
 
     def look(self, progress: str) -> None:
         """Look once, pass on what the cameras' programs say, and say how it goes when it was still for long.
