@@ -16,6 +16,11 @@ FIRST_CAMERA = "/dev/video0"
 DEVICE = re.compile(r"/dev/video\d+")
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 MAY_BE_A_FILE = {"http", "https", "ftp", "sftp"}
+HTTP = "http,https,httpproxy,tcp,tls,crypto,data"
+RTMP = "rtmp,rtmps,rtmpt,rtmpts,rtmpe,rtmpte,ffrtmphttp,ffrtmpcrypt,http,https,httpproxy,tcp,tls"
+PROTOCOLS = {"http": HTTP, "https": HTTP, "rtsp": "tcp,tls", "rtsps": "tcp,tls", "rtp": "rtp,udp"}
+"""What FFmpeg may open by scheme: what comes over the wire may be a list of further addresses (SDP, HLS)."""
+FILES = "file,crypto,data"
 SHORT_ANALYSIS = {"analyzeduration": "500000"}
 """Half a second is enough to know a camera's coding; by default FFmpeg listens for five."""
 
@@ -74,13 +79,20 @@ def _check_regular(mode: int, shown: str) -> None:
 
 def _stream(text: str, scheme: str) -> Address:
     """Return something that FFmpeg opens by address."""
-    options = dict(SHORT_ANALYSIS)
+    options = SHORT_ANALYSIS | {"protocol_whitelist": _protocols(scheme)}
     if scheme in ("rtsp", "rtsps"):
         options["rtsp_transport"] = "tcp"
     if scheme in MAY_BE_A_FILE:
         # A live playlist (HLS) is read a segment at a time: seconds pass between two reads.
         return Address(text, mask(text), live=None, options=tuple(options.items()), read_s=10.0)
     return Address(text, mask(text), live=True, options=tuple(options.items()))
+
+
+def _protocols(scheme: str) -> str:
+    """Return FFmpeg's protocols for a scheme; another one gets itself, and the connection below it."""
+    if scheme.startswith("rtmp"):
+        return RTMP
+    return PROTOCOLS.get(scheme) or f"{scheme.replace('+', ',')},tcp,tls"
 
 
 def _file(text: str) -> Address:
@@ -99,7 +111,7 @@ def _file(text: str) -> Address:
         f"file:{os.path.abspath(path)}",
         text,
         live=False,
-        options=(("pattern_type", "none"),),
+        options=(("pattern_type", "none"), ("protocol_whitelist", FILES)),
         open_s=30.0,  # a large file on a slow disk takes its time
         read_s=15.0,
     )

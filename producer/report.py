@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import time
+from collections import deque
+from statistics import fmean
 
 from complaints import Complaints
 from wire import Ended, Lost, Message, Opened, Warned
@@ -16,6 +18,8 @@ from imagebus.log import say, warn
 from imagebus.text import printable
 
 REPEAT_S = 30.0
+AVERAGED = 100
+"""Frames in the average: one wait for the broker is to be forgotten again."""
 
 
 class Report:
@@ -31,25 +35,23 @@ class Report:
         self._name = printable(name)
         self._shown = printable(shown)
         self._quiet = quiet
-        self._frames = 0
-        self._total_ms = 0.0
+        self._latest_ms: deque[float] = deque(maxlen=AVERAGED)
         self._description = ""
         self._reason = ""
         self._repeat_at = 0.0
         self._dropped = Complaints(self._line, "pictures dropped")
 
     def sent(self, frame: Frame) -> None:
-        """Print a frame's line: its time is from the capture to the client that sends it."""
+        """Print a frame's line: its age, from the capture to the client that sends it, waits and all."""
         hop = frame.trail[0]
-        took_ms = (hop.published_ns - hop.received_ns) / 1e6
-        self._frames += 1
-        self._total_ms += took_ms
+        age_ms = (hop.published_ns - hop.received_ns) / 1e6
+        self._latest_ms.append(age_ms)
         if self._quiet:
             return
         try:
             say(
                 f"{self._name} {frame.sequence}: {frame.width}x{frame.height}, {len(frame.image)} bytes, "
-                f"{took_ms:.1f} ms, average {self._total_ms / self._frames:.1f} ms"
+                f"sent {age_ms:.1f} ms after capture, average {fmean(self._latest_ms):.1f} ms"
             )
         except BrokenPipeError:  # whoever read our lines has enough of them (head): stop in order
             self._quiet = True

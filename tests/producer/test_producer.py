@@ -43,7 +43,8 @@ def test_a_file_ends_with_0_after_every_frame_is_on_the_topic(
     assert abs(time.time() - frames[-1].captured_ns / 1e9) < 60
     lines = out.splitlines()
     assert len(lines) == 50
-    assert re.fullmatch(r"door 7: 320x240, \d+ bytes, \d+\.\d ms, average \d+\.\d ms", lines[7])
+    spent = r"sent \d+\.\d ms after capture, average \d+\.\d ms"
+    assert re.fullmatch(rf"door 7: 320x240, \d+ bytes, {spent}", lines[7])
 
 
 @pytest.mark.kafka
@@ -181,6 +182,20 @@ def test_a_file_waits_for_a_broker_and_can_be_stopped_meanwhile(bars: Path, tmp_
         time.sleep(1)
         assert program.end(signal.SIGTERM) == 1
         assert "did not acknowledge" in program.err
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_signal_ends_it_in_four_seconds_though_the_broker_is_away(
+    live: bool, bars: Path, tmp_path: Path
+) -> None:
+    with running(tmp_path, CAMERA if live else bars, "-f", 1, "--kafka", NO_BROKER) as program:
+        program.wait_for(lambda: "waiting for it" in program.err)
+        time.sleep(3)
+        asked = time.monotonic()
+        assert program.end(signal.SIGTERM) == 1
+        assert time.monotonic() - asked < 6  # four, and what a busy machine adds
+        assert "did not acknowledge" in program.err
+        assert "Traceback" not in program.err
 
 
 @pytest.mark.kafka
