@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feeds import Feeds
+from names import OwnHostOnly, OwnNames, is_loopback
 from server import PageServer, listen
 from tls import server_context
 from viewers import Viewers
 from watcher import Watcher
-from web import OwnHostOnly, application, is_loopback, own_names
+from web import application
 
 from imagebus import program
 from imagebus.bus import Bus
@@ -57,8 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     viewers = Viewers(feeds, lambda: watcher.version)
     watcher = Watcher(bus, feeds, viewers.changed, quiet=options.quiet)
     app = application(PAGE, options.kafka, feeds, watcher, viewers)
-    own_hosts = OwnHostOnly(app, own_names(options.host), any_address=not is_loopback(options.host))
-    servers = [PageServer(opened, own_hosts, context) for opened in listen(options.host, options.port)]
+    own = OwnNames(options.host)
+    listening = listen(options.host, options.port)
+    servers = [PageServer(opened, OwnHostOnly(app, own), own, context) for opened in listening]
     ended = stop_signals()
     watcher.start()
     for server in servers:

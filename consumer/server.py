@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import Any
 
+from names import OwnNames
 from tls import TlsSocket
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
@@ -20,6 +21,7 @@ LOCALHOST = [(int(socket.AF_INET), "127.0.0.1"), (int(socket.AF_INET6), "::1")]
 """As browsers have it, whatever the machine's own table of names says."""
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 MOVED = b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://%s/\r\nContent-Length: 0\r\n\r\n"
+REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -94,10 +96,13 @@ class PageServer(ThreadedWSGIServer):
     amid its handshake or request, costs one waiting place for a while.
     """
 
-    def __init__(self, listening: socket.socket, application: Any, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, listening: socket.socket, application: Any, own: OwnNames, context: ssl.SSLContext
+    ) -> None:
         host, port = listening.getsockname()[:2]
         super().__init__(host, port, application, handler=Handler, fd=listening.fileno())
         listening.close()
+        self._own = own
         self.ssl_context = context  # set late: werkzeug would shake hands while accepting
         self._waiting: dict[int, TlsSocket] = {}
         self._lock = threading.Lock()
@@ -131,11 +136,11 @@ class PageServer(ThreadedWSGIServer):
         super().finish_request(request, client_address)
 
     def _redirect(self, request: TlsSocket) -> None:
-        """Send a plain request to the same address over https, if it names a host."""
-        head = socket.socket.recv(request, 4096).split(b"\r\n")
-        hosts = [line[5:].strip() for line in head if line[:5].lower() == b"host:"]
-        if hosts and hosts[0].isascii():
-            socket.socket.send(request, MOVED % hosts[0])
+        """Send a plain request to the same address over https, if it is one of ours."""
+        head = socket.socket.recv(request, 4096).decode("latin-1").split("\r\n")
+        hosts = [line[5:].strip() for line in head if line[:5].lower() == "host:"]
+        is_own = len(hosts) == 1 and self._own.has(hosts[0])
+        socket.socket.send(request, MOVED % hosts[0].encode() if is_own else REFUSED)
 
     def served(self, request: Any) -> None:
         """Note that a connection made its request: it no longer waits."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import mimetypes
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import flask
 from feeds import MAX_FEEDS, Feed, Feeds, Newest
 from flask_socketio import SocketIO
+from names import is_same_origin
 from viewers import Done, Viewers
 from watcher import Watcher
 
-LOCAL = {"localhost", "127.0.0.1", "::1"}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -66,6 +63,7 @@ def _socket_io(app: flask.Flask, kafka: str, feeds: Feeds, watcher: Watcher, vie
         async_mode="threading",
         transports=["websocket"],
         async_handlers=False,
+        cors_allowed_origins=is_same_origin,
         ping_interval=10,
         ping_timeout=10,
         max_http_buffer_size=256 * 1024,
@@ -138,52 +136,3 @@ def feeds_in(wanted: object) -> list[Feed]:
         for pair in pairs
         if isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
     ]
-
-
-class OwnHostOnly:
-    """Answers only who asked for this machine by a name that is its own.
-
-    A page from elsewhere whose name was made to point here (DNS rebinding) still sends that name. Compression
-    offered by a websocket is taken out as well: pictures do not get smaller, and it costs a core.
-    """
-
-    def __init__(
-        self, application: Callable[..., Iterable[bytes]], names: set[str], any_address: bool
-    ) -> None:
-        self._application = application
-        self._names = names
-        self._any_address = any_address
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer one request."""
-        if not self._is_own(environ.get("HTTP_HOST", "")):
-            body = b"imagebus does not answer to this name; open it as https://localhost\n"
-            start_response(
-                "403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-            )
-            return [body]
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        return self._application(environ, start_response)
-
-    def _is_own(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        name = name.strip("[]").lower().rstrip(".")
-        return name in self._names or (self._any_address and _is_address(name))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def own_names(host: str) -> set[str]:
-    """Return the names that this machine goes by when it serves on ``host``."""
-    return LOCAL | {host.lower()} | (set() if is_loopback(host) else {socket.gethostname().lower()})
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches what is bound to ``host``."""
-    return host.lower() == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)

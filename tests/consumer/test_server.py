@@ -103,6 +103,9 @@ def test_health_says_how_the_bus_is(server: PageServer) -> None:
         ("localhost.evil.example:5000", 403),
         ("127.0.0.1.evil.example", 403),
         ("192.0.2.7", 403),
+        ("127.0.0.1:15000@evil", 403),
+        ("localhost:1/evil", 403),
+        ("localhost:", 403),
         ("", 403),
     ],
 )
@@ -115,6 +118,21 @@ def test_a_page_from_elsewhere_cannot_open_the_live_connection(server: PageServe
         assert get(server, SOCKET_IO, Origin=origin, **UPGRADE).status == 400
     assert get(server, SOCKET_IO, Host="evil.example", **UPGRADE).status == 403
     assert get(server, "/socket.io/?EIO=4&transport=polling").status == 400
+
+
+def test_what_a_proxy_is_said_to_have_been_asked_for_opens_nothing(server: PageServer) -> None:
+    own = f"localhost:{server.port}"
+    forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+    assert get(server, SOCKET_IO, Origin="https://evil.example", **forwarded, **UPGRADE).status == 400
+    assert get(server, SOCKET_IO, Origin=f"http://{own}", X_Forwarded_Proto="http", **UPGRADE).status == 400
+    assert get(server, SOCKET_IO, Origin=f"https://{own}.evil.example", **UPGRADE).status == 400
+
+
+def test_the_page_itself_can_open_the_live_connection(server: PageServer) -> None:
+    connection = HTTPSConnection("localhost", server.port, timeout=10, context=trusting(server.data))
+    connection.request("GET", SOCKET_IO, headers={**UPGRADE, "Origin": f"https://localhost:{server.port}"})
+    assert connection.getresponse().status == 101
+    connection.close()
 
 
 def test_clients_that_say_nothing_or_stop_amid_their_words_hold_up_nobody(server: PageServer) -> None:
@@ -147,6 +165,15 @@ def test_who_forgets_the_s_of_https_is_sent_on(server: PageServer) -> None:
         answer = client.recv(1000)
     assert answer.startswith(b"HTTP/1.1 301")
     assert b"\r\nLocation: https://localhost:7/\r\n" in answer
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost@evil.example", "localhost:1@evil", "", "h\xe9"])
+def test_who_forgets_the_s_of_https_is_sent_to_no_foreign_name(server: PageServer, host: str) -> None:
+    with socket.create_connection(("localhost", server.port), 5) as client:
+        client.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1"))
+        answer = client.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b"Location" not in answer
 
 
 def test_sigterm_ends_it_at_once_with_zero_and_the_certificate_is_kept(
