@@ -115,7 +115,60 @@ def test_a_name_that_nothing_reads_is_told_with_the_one_that_may_be_meant(tmp_pa
     assert unknown(tmp_path) == [
         f"{tmp_path / '.env'}: IMAGEBUS_CONFIDENSE is read by nothing; IMAGEBUS_CONFIDENCE may be meant",
         f"{tmp_path / '.env'}: IMAGEBUS_ZZZ is read by nothing",
+        f"{tmp_path / '.env'}: OTHER is no setting of imagebus and is ignored",
     ]
+
+
+def test_the_file_sets_only_what_is_ours_and_the_way_through_a_proxy(tmp_path: Path) -> None:
+    ignored = ["LD_PRELOAD", "PYTHONPATH", "PATH_OF_MINE"]
+    taken = ["https_proxy", "PIP_INDEX_URL_OF_MINE", "IMAGEBUS_OBJECTS"]
+    for name in (*ignored, *taken):
+        os.environ.pop(name, None)
+    (tmp_path / ".env").write_text("".join(f"{name}=/here\n" for name in (*ignored, *taken)))
+    parse("run", [], tmp_path)
+    assert [name for name in (*ignored, *taken) if os.environ.get(name) == "/here"] == taken
+    said = [f"{tmp_path / '.env'}: {name} is no setting of imagebus and is ignored" for name in ignored]
+    assert [line for line in unknown(tmp_path) if "ignored" in line] == said
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("a,b # comment", "a,b"),
+        ("a#b", "a#b"),
+        ("#a", "#a"),
+        (" # comment", ""),
+        ('"a # b"', "a # b"),
+        ("'a # b'\t# it's a \"comment\"", "a # b"),
+        ('"a', '"a'),
+    ],
+)
+def test_a_comment_begins_at_a_blank_and_a_hash_outside_quotes(line: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"IMAGEBUS_OBJECTS={line}\n")
+    parse("stop", [], tmp_path)
+    assert os.environ["IMAGEBUS_OBJECTS"] == value
+
+
+def test_a_byte_order_mark_and_the_line_ends_of_windows_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfIMAGEBUS_PORT=1001\r\nIMAGEBUS_FRAME=7\r\n")
+    wishes = parse("run", [], tmp_path)
+    assert (wishes.port, wishes.frame) == (1001, 7)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"), [(b"IMAGEBUS_OBJECTS=\xe4", "it is not UTF-8"), (b"IMAGEBUS_OBJECTS=a\0b", "NUL byte")]
+)
+def test_bytes_that_are_no_text_are_one_line_with_the_place(
+    line: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_bytes(b"IMAGEBUS_PORT=1001\n" + line)
+    with pytest.raises(SystemExit) as ended:
+        parse("stop", [], tmp_path)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.startswith(f"stop.sh: {tmp_path / '.env'}, line 2: ")
+    assert why in said
+    assert said.count("\n") == 1
 
 
 def test_every_flag_of_every_service_is_a_known_name() -> None:

@@ -1,5 +1,6 @@
 """run.sh, install.sh and stop.sh: everything installed, started, watched and stopped by one command.
 
-``bare``, ``options``, ``known``, ``cameras``, ``environment`` and ``progress`` run before anything is
-installed, on the machine's own Python: they import nothing but the standard library and each other.
+``bare``, ``options``, ``dotenv``, ``known``, ``cameras``, ``environment``, ``progress`` and ``stop_request``
+run before anything is installed, on the machine's own Python: they import nothing but the standard library
+and each other.
 """

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from . import dotenv
 from .cameras import Camera, named
 from .known import complaints
 
@@ -120,7 +121,7 @@ def parse(command: str, argv: Sequence[str], root: Path) -> Wishes:
         addresses = given["cameras"] or _listed(os.environ.get("IMAGEBUS_CAMERAS", ""))
         wishes = Wishes(data, tuple(named(addresses)), **found)
         _check(wishes)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # RuntimeError: ~name, and there is no such user
         parser.error(str(error))
     return wishes
 
@@ -194,31 +195,22 @@ def _check(wishes: Wishes) -> None:
 
 
 def unknown(root: Path) -> list[str]:
-    """Return a line for each name of ours in `.env` that nothing reads; the file was read without a fault."""
+    """Return a line for each name in `.env` that has no effect; the file was read without a fault."""
     file = root / ".env"
-    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    stripped = (line.strip().removeprefix("export ") for line in lines)
-    names = [text.partition("=")[0].strip() for text in stripped if not text.startswith("#")]
-    return [f"{file}: {complaint}" for complaint in complaints(names)]
+    settings = dotenv.read(file)
+    ignored = [f"{one.name} is no setting of imagebus and is ignored" for one in settings if not one.taken]
+    return [f"{file}: {line}" for line in [*complaints(one.name for one in settings), *ignored]]
 
 
 def _read_settings(file: Path) -> None:
     """Bring `.env` into the environment, below what is there; a relative data folder lies in the checkout.
 
     Raises:
-        ValueError: a line is neither a setting nor a comment.
+        ValueError: the file can't be understood.
     """
-    if not file.is_file():
-        return
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ValueError(f"{file}, line {number}: NAME=VALUE is wanted")
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        if name == DATA.variable and value:
+    for one in dotenv.read(file):
+        value = one.value
+        if one.name == DATA.variable and value:
             value = str(file.parent / Path(value).expanduser())
-        os.environ.setdefault(name, value)
+        if one.taken:
+            os.environ.setdefault(one.name, value)
