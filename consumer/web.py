@@ -14,6 +14,7 @@ from flask_socketio import SocketIO
 from names import is_same_origin
 from viewers import Done, Viewers
 from watcher import Watcher
+from websocket import MAX_MESSAGE_BYTES, PageWebSocket
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -66,8 +67,10 @@ def _socket_io(app: flask.Flask, kafka: str, feeds: Feeds, watcher: Watcher, vie
         cors_allowed_origins=is_same_origin,
         ping_interval=10,
         ping_timeout=10,
-        max_http_buffer_size=256 * 1024,
+        max_http_buffer_size=MAX_MESSAGE_BYTES,
     )
+    engine = sockets.server.eio
+    engine._async = {**engine._async, "websocket": PageWebSocket}  # there is no option for it
     server = secrets.token_hex(8)
 
     def send_frame(who: str, newest: Newest, done: Done) -> None:
