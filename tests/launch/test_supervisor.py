@@ -24,9 +24,9 @@ from tests.programs import wait_for
 FOR_EVER = "import time; time.sleep(1000)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
 SAYS_WHEN = """
-import signal, sys, time
+import os, pathlib, signal, sys, time
 def end(*_):
-    print(time.time_ns(), flush=True)
+    pathlib.Path(os.environ["WHEN"]).write_text(str(time.time_ns()))  # an orphan can print nothing
     sys.exit()
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
@@ -204,11 +204,70 @@ def test_a_secret_is_in_no_file_that_others_can_read_and_in_no_command_line(data
     assert (data / "run").stat().st_mode & 0o077 == 0
 
 
-def test_the_last_started_stop_first(data: Path) -> None:
+@pytest.mark.parametrize("orphaned", [False, True])
+def test_the_last_started_stop_first(data: Path, orphaned: bool) -> None:
     names = ("broker", "page", "producer-1")
-    supervisor = started(data, *(service(name, SAYS_WHEN, rank) for rank, name in enumerate(names)))
+    when = {name: data / f"{name}-ended" for name in names}
+    services = [service(name, SAYS_WHEN, rank, WHEN=str(when[name])) for rank, name in enumerate(names)]
+    supervisor = started(data, *services)
     logs = {name: supervisor.log_of(name) for name in names}
     wait_for(lambda: all("ready" in log.read_text() for log in logs.values()), "all listen to signals")
-    stop(data)
-    ended = {name: int(log.read_text().split()[-1]) for name, log in logs.items()}
+    if orphaned:
+        assert supervisor.process
+        supervisor.process.send(signal.SIGKILL)
+        wait_for(lambda: supervisor.process is None, "the supervisor is gone")
+    assert stop(data)
+    ended = {name: int(file.read_text()) for name, file in when.items()}
     assert sorted(ended, key=ended.__getitem__) == ["producer-1", "page", "broker"]
+
+
+@pytest.mark.parametrize(
+    "note", ["", "[]", "garb\0age", "3", "null", '{"pid": 1}', '{"pid": "1", "started": true}', "[" * 100_000]
+)
+def test_a_spoilt_note_is_none_and_is_told_of_once(
+    tmp_path: Path, note: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / "processes").mkdir(parents=True)
+    notes = ("supervisor.json", "processes/b", *["services.json"] * (note != "[]"))
+    for name in notes:
+        (tmp_path / "run" / name).write_text(note)
+    supervisor = Supervisor(tmp_path)
+    for _ in range(2):
+        assert supervisor.process is None
+        assert supervisor.running() == {}
+        assert supervisor.services() == []
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == len(notes), said
+    assert all("taken for none" in line for line in said)
+
+
+def test_what_has_a_note_is_stopped_where_others_are_spoilt(
+    data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    supervisor = started(data, service("a"), service("b"))
+    assert supervisor.process
+    supervisor.process.send(signal.SIGKILL)
+    left = supervisor.running()["a"]
+    other = supervisor.running()["b"]
+    notes = [data / "run" / name for name in ("supervisor.json", "services.json", "processes/b")]
+    for file in notes:
+        file.write_bytes(b"")
+    try:
+        assert stop(data)
+        assert not left.alive()
+        assert other.alive()
+    finally:
+        other.send(signal.SIGKILL)
+    said = [line for line in capfd.readouterr().err.splitlines() if "stopping:" not in line]
+    assert len(said) == 3, said
+    assert all("taken for none" in line for line in said)
+    started(data, service("a"))  # and what was spoilt is no hindrance
+
+
+def test_a_supervisor_that_shuts_down_has_no_states_to_tell(data: Path) -> None:
+    supervisor = started(data, service("a", STUBBORN))
+    wait_for(supervisor.states, "the supervisor answers")
+    time.sleep(0.5)  # until it ignores
+    assert supervisor.ask_to_stop()
+    wait_for(lambda: supervisor.states() == {}, "it shuts down")
+    supervisor.running()["a"].send(signal.SIGKILL)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 PARTS = {"run": "imagebus.launch.start", "install": "imagebus.launch.prepare", "stop": "imagebus.launch.stop"}
 
@@ -22,11 +23,17 @@ def main() -> None:
     options = importlib.import_module("launch.options")
     environment = importlib.import_module("launch.environment")
     wishes = options.parse(command, argv, environment.ROOT)
-    if command == "stop" and not environment.PYTHON.exists():
-        print("nothing is installed here, so nothing runs")
+    stop_request = importlib.import_module("launch.stop_request")
+    if command == "stop" and not environment.STAMP.exists():
+        asked = stop_request.leave(wishes.data)
+        under_way = "; if run.sh is installing now, it will start nothing" * asked
+        print(f"nothing is installed here, so nothing runs{under_way}")
         return
     for line in options.unknown(environment.ROOT):
         print(f"{command}.sh: {line}", file=sys.stderr, flush=True)
+    passed_on = {options.ARGUMENTS: json.dumps(argv)}
+    if command == "run":
+        passed_on[stop_request.BEFORE] = _begin(wishes.data, stop_request)
     if command != "stop":
         _keep_caches_in(wishes.data / "cache")
         importlib.import_module("launch.progress").interruptible()
@@ -37,8 +44,19 @@ def main() -> None:
         except KeyboardInterrupt:
             sys.exit(130)
     # By the environment, which no other user can read: a camera's address may hold a password.
-    passed_on = {**os.environ, options.ARGUMENTS: json.dumps(argv)}
-    os.execve(environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command]], passed_on)
+    os.execve(
+        environment.PYTHON, [str(environment.PYTHON), "-m", PARTS[command]], {**os.environ, **passed_on}
+    )
+
+
+def _begin(data: Path, stop_request: ModuleType) -> str:
+    """Return the newest request to stop, before anything takes long: a newer one ends this start."""
+    try:
+        stop_request.make_room(data)
+        return str(stop_request.newest(data))
+    except OSError as error:
+        print(f"run.sh: --data: {data} can't be written: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _keep_caches_in(folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from imagebus.errors import ConfigurationError, ImagebusError
@@ -55,8 +56,8 @@ def videos() -> None:
 PARTS = {"broker": broker, "page": page, "videos": videos}
 
 
-def everything(data: Path, with_samples: bool = True) -> None:
-    """Make all parts ready; needs no network where they are.
+def everything(data: Path, with_samples: bool = True, look: Callable[[], None] = lambda: None) -> None:
+    """Make all parts ready; needs no network where they are. ``look`` may raise to give up.
 
     Raises:
         ImagebusError: one could not be made ready; says which and why.
@@ -72,7 +73,7 @@ def everything(data: Path, with_samples: bool = True) -> None:
     if with_samples:
         steps.append(Step("videos", [*module, "videos"], advice=NETWORK))
     try:
-        run(steps)
+        run(steps, look)
     except StepError as error:
         raise ImagebusError(str(error)) from error
 

@@ -121,8 +121,8 @@ def interruptible() -> None:
     signal.signal(signal.SIGHUP, interrupt)
 
 
-def run(steps: Iterable[Step]) -> None:
-    """Run steps side by side until all are done.
+def run(steps: Iterable[Step], look: Callable[[], None] = lambda: None) -> None:
+    """Run steps side by side until all are done; ``look`` is called often and ends them by raising.
 
     Raises:
         StepError: one failed; the others were ended.
@@ -132,6 +132,7 @@ def run(steps: Iterable[Step]) -> None:
     going = {step: step.begin() for step in steps}
     try:
         while going:
+            look()
             for step, thread in list(going.items()):
                 thread.join(0.1)
                 if not thread.is_alive():

@@ -53,7 +53,10 @@ def _note(file: Path) -> None:
     started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     file.parent.mkdir(exist_ok=True)
     part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.write_text(json.dumps({"pid": os.getpid(), "started": started}))
+    with part.open("w") as fresh:
+        fresh.write(json.dumps({"pid": os.getpid(), "started": started}))
+        fresh.flush()
+        os.fsync(fresh.fileno())  # else a power cut may leave an empty file under the final name
     part.rename(file)
 
 

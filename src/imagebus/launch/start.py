@@ -16,7 +16,7 @@ from imagebus.kafka import state
 from imagebus.kafka.local import LocalBroker
 from imagebus.kafka.options import StartOptions
 from imagebus.kafka.probe import why_not_bindable
-from imagebus.launch import rehearsal, samples
+from imagebus.launch import rehearsal, samples, stop_request
 from imagebus.launch.cameras import Camera
 from imagebus.launch.environment import ROOT
 from imagebus.launch.first_pictures import wait
@@ -26,6 +26,7 @@ from imagebus.launch.progress import Talk, interruptible
 from imagebus.launch.services import planned
 from imagebus.launch.stop import stop
 from imagebus.launch.supervisor import Supervisor
+from imagebus.launch.wanted import StoppedError, Wanted
 from imagebus.launch.watching import Watching
 from imagebus.log import say, warn
 from imagebus.program import run
@@ -36,41 +37,48 @@ ANY_CAMERA = (Camera("camera", "", loop=False),)
 
 def main() -> None:
     """Prepare, start, wait, print the address."""
+    before = os.environ.pop(stop_request.BEFORE, None)  # popped: no service needs it
     wishes = parse("run", arguments(), ROOT)
     interruptible()
     with _alone(wishes.data):
+        wanted = Wanted(wishes.data, before)
+        wanted.check()
         supervisor = Supervisor(wishes.data)
         if supervisor.process:
-            _already_running(supervisor, wishes)
+            _already_running(supervisor, wishes, wanted)
         else:
-            _start(supervisor, wishes)
+            _start(supervisor, wishes, wanted)
         warn(f"stop it with {_stop_command(wishes.data)}")
         say(f"https://localhost:{wishes.port}")
 
 
-def _start(supervisor: Supervisor, wishes: Wishes) -> None:
+def _start(supervisor: Supervisor, wishes: Wishes, wanted: Wanted) -> None:
     if stop(wishes.data):
         warn("stopped what was left of a run whose supervisor is gone")
     own_broker = _needs_broker(wishes)
     _check_ports(wishes, own_broker)
     Talk.say("Looking after what the services need")
     rehearsal.check(planned(wishes, wishes.cameras[:1] or ANY_CAMERA, own_broker=False))
-    everything(wishes.data, with_samples=not wishes.cameras)
+    everything(wishes.data, with_samples=not wishes.cameras, look=wanted.check)
     cameras = wishes.cameras or tuple(sample.camera for sample in samples.present())
     services = planned(wishes, cameras, own_broker)
-    watching = Watching(supervisor, services)
+    watching = Watching(supervisor, services, wanted)
     Talk.say(f"Starting {', '.join(printable(service.shown) for service in services)}")
     began_ms = time.time_ns() // 1_000_000
     try:
+        wanted.check()
         supervisor.start(services)
         wait(watching, wishes, cameras, began_ms)
-    except BaseException:
-        Talk.say("stopping what was started")
+        wanted.check()
+    except BaseException as error:
+        if not isinstance(error, StoppedError):
+            Talk.say("stopping what was started")
         stop(wishes.data)
+        wanted.check()  # what failed may have failed because of the stop
         raise
 
 
-def _already_running(supervisor: Supervisor, wishes: Wishes) -> None:
+def _already_running(supervisor: Supervisor, wishes: Wishes, wanted: Wanted) -> None:
     """Say so; refuse where something else is asked for than what runs.
 
     Raises:
@@ -85,7 +93,7 @@ def _already_running(supervisor: Supervisor, wishes: Wishes) -> None:
             "with its own --data, --port and --kafka-port"
         )
     warn("already running")
-    wait(Watching(supervisor, running), wishes, cameras, time.time_ns() // 1_000_000)
+    wait(Watching(supervisor, running, wanted), wishes, cameras, time.time_ns() // 1_000_000)
 
 
 def _needs_broker(wishes: Wishes) -> bool:

@@ -6,24 +6,35 @@ the supervisor was killed, and never meets a process that got the id later.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import groupby
+from math import inf
 from pathlib import Path
 
+from imagebus.errors import ImagebusError
 from imagebus.kafka import state
 from imagebus.kafka.process import Process
+from imagebus.launch import stop_request
 from imagebus.launch.environment import ROOT
 from imagebus.launch.options import arguments, parse
 from imagebus.launch.progress import SILENT_S, Talk
 from imagebus.launch.supervisor import Supervisor
-from imagebus.log import say
+from imagebus.log import say, warn
 from imagebus.program import run
 
 IN_ORDER_S = 80.0
 """The supervisor waits 15 s for each rank of services, then kills."""
 ORPHANS_S = 15.0
 GONE_S = 5.0
+START_GIVES_UP_S = 30.0
+LAST_STARTED = 1000
+"""Ranks above all others, for producers where what was started is not known any more."""
 
 
 def stop(data: Path) -> bool:
@@ -39,7 +50,8 @@ def stop(data: Path) -> bool:
         orphans["broker (Java)"] = leftover
     if began and began.alive():
         orphans["supervisor"] = began
-    _end(orphans, supervisor)
+    for rank in _ranked(orphans, supervisor):
+        _end(rank, supervisor)
     supervisor.forget()
     return bool(began or orphans)
 
@@ -47,7 +59,11 @@ def stop(data: Path) -> bool:
 def _java(data: Path, supervisor: Supervisor) -> Process | None:
     """Return the broker's own process if a service of ours started it: a broker started by hand stays."""
     parent = supervisor.noted().get("broker")
-    noted = state.read(_broker_folder(data))
+    try:
+        noted = state.read(_broker_folder(data))
+    except ImagebusError as error:
+        warn(str(error))  # all others are stopped nevertheless
+        return None
     ours = parent and noted and noted.process.started >= parent.started
     return noted.process if ours and noted and noted.process.alive() else None
 
@@ -58,8 +74,27 @@ def _broker_folder(data: Path) -> Path:
     return FolderOptions.parse([]).folder
 
 
+def _ranked(orphans: Mapping[str, Process], supervisor: Supervisor) -> list[dict[str, Process]]:
+    """Sort as the supervisor would stop them: producers first, which need the others, the broker last."""
+    ranks = {service.name: service.rank for service in supervisor.services()}
+
+    def rank(name: str) -> float:
+        if name == "supervisor":
+            return inf  # it would start again what ends
+        if name.startswith("broker"):
+            return -inf
+        return ranks.get(name, LAST_STARTED if name.startswith("producer") else 0)
+
+    return [
+        dict(group)
+        for _, group in groupby(
+            sorted(orphans.items(), key=lambda one: rank(one[0]), reverse=True), key=lambda one: rank(one[0])
+        )
+    ]
+
+
 def _end(processes: dict[str, Process], supervisor: Supervisor) -> None:
-    """End processes that have no supervisor (any more), in order if they will."""
+    """End processes that have no supervisor (any more), all at once; kill what does not end."""
     for process in processes.values():
         process.send(signal.SIGTERM)
     _wait(processes, ORPHANS_S, supervisor)
@@ -80,11 +115,43 @@ def _wait(processes: dict[str, Process], timeout_s: float, supervisor: Superviso
             Talk.say(f"  stopping: {', '.join(sorted(names))}")
 
 
+def _leave_request(data: Path) -> None:
+    try:
+        stop_request.leave(data)
+    except OSError as error:
+        warn(f"a start under way, if there is one, can't be told to give up: {error}")
+
+
+def _wait_for_start(data: Path) -> bool:
+    """Wait until no start is under way, which has read the request and gives up; False where one still is."""
+    if not (data / "run").is_dir():
+        return True
+    try:
+        handle = os.open(data / "run", os.O_RDONLY)
+    except OSError as error:
+        raise ImagebusError(f"can't look into {data / 'run'}: {error.strerror}; whose run is it?") from error
+    end = time.monotonic() + START_GIVES_UP_S
+    try:
+        while time.monotonic() < end:
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            time.sleep(0.1)
+        return False
+    finally:
+        os.close(handle)
+
+
 def main() -> None:
     """Stop and say so."""
     wishes = parse("stop", arguments(), ROOT)
     Talk.last = time.monotonic()
+    _leave_request(wishes.data)
     stopped = stop(wishes.data)
+    if _wait_for_start(wishes.data):
+        stopped = stop(wishes.data) or stopped
+    else:
+        warn("a start is still under way; it will give up by itself")
     say("stopped" if stopped else f"nothing runs from {wishes.data}")
 
 

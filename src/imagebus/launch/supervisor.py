@@ -6,6 +6,7 @@ however long or odd, has to survive supervisord's own quoting and the 107 bytes 
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from imagebus.kafka.process import Process
 from imagebus.launch import service as service_program
+from imagebus.launch.note import Notes
 from imagebus.launch.options import PREFIX
 from imagebus.launch.services import Service
 
@@ -66,6 +68,7 @@ class Supervisor:
     def __init__(self, data: Path) -> None:
         self.folder = data / "run"
         self.logs = data / "logs"
+        self._notes = Notes()
 
     def start(self, services: Sequence[Service]) -> None:
         """Start it and with it the services."""
@@ -87,7 +90,11 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._write("supervisor.json", json.dumps(asdict(Process.of(child.pid))))
+        try:
+            self._write("supervisor.json", json.dumps(asdict(Process.of(child.pid))))
+        except BaseException:
+            child.terminate()  # nothing would ever find it again
+            raise
         child.returncode = 0  # it outlives this program, which does not wait for it
 
     def _write(self, name: str, text: str, mode: int = 0o600) -> None:
@@ -97,17 +104,20 @@ class Supervisor:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file under the final name
         part.rename(self.folder / name)
 
     @property
     def process(self) -> Process | None:
         """Return the supervisor's process where it runs."""
-        found = _noted(self.folder / "supervisor.json")
+        found = self._notes.process(self.folder / "supervisor.json")
         return found if found and found.alive() else None
 
     def noted(self) -> dict[str, Process]:
         """Return the process that each service was last, alive or not."""
-        found = {file.name: _noted(file) for file in sorted((self.folder / "processes").glob("[!.]*"))}
+        files = sorted((self.folder / "processes").glob("[!.]*"))
+        found = {file.name: self._notes.process(file) for file in files}
         return {name: process for name, process in found.items() if process}
 
     def running(self) -> dict[str, Process]:
@@ -116,21 +126,17 @@ class Supervisor:
 
     def services(self) -> list[Service]:
         """Return what was started last."""
-        try:
-            kept = json.loads((self.folder / "services.json").read_text("utf-8"))
-        except FileNotFoundError:
-            return []
-        return [Service(**fields) for fields in kept.values()]
+        return self._notes.services(self.folder / "services.json")
 
     def states(self) -> Mapping[str, Mapping[str, Any]]:
-        """Ask the supervisor about each service; empty while it does not answer yet."""
+        """Ask the supervisor about each service; empty while it does not answer yet, or no more."""
         handle = os.open(self.folder, os.O_RDONLY)
         try:
             transport = SupervisorTransport(serverurl=f"unix:///proc/self/fd/{handle}/{SOCKET}")
             with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
                 found: Any = proxy.supervisor.getAllProcessInfo()
             return {state["name"]: state for state in found}
-        except OSError:
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):  # a Fault says that it shuts down
             return {}
         finally:
             os.close(handle)
@@ -174,10 +180,3 @@ def _restarts(name: str) -> tuple[str, str]:
     if name == "broker":
         return "true", "0"
     return "unexpected", "0,2" if name.startswith("producer") else "2"
-
-
-def _noted(file: Path) -> Process | None:
-    try:
-        return Process(**json.loads(file.read_text()))
-    except FileNotFoundError:
-        return None

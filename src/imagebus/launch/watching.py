@@ -10,6 +10,7 @@ from imagebus.launch.logs import Log
 from imagebus.launch.progress import Talk
 from imagebus.launch.services import Service
 from imagebus.launch.supervisor import Supervisor
+from imagebus.launch.wanted import Wanted
 
 SHOWN_LINES = 12
 MOST_RESTARTS = 4
@@ -23,8 +24,11 @@ KILLED = -1
 class Watching:
     """Sees each service's state and what it logs from now on."""
 
-    def __init__(self, supervisor: Supervisor, services: Sequence[Service]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, services: Sequence[Service], wanted: Wanted | None = None
+    ) -> None:
         self._supervisor = supervisor
+        self._wanted = wanted
         self._services = {service.name: service for service in services}
         self._logs = {name: Log(supervisor.log_of(name)) for name in self._services}
         self._pids: dict[str, set[int]] = {name: set() for name in self._services}
@@ -38,8 +42,11 @@ class Watching:
         Raises:
             ConfigurationError: a service refuses its settings.
             ImagebusError: a service can't run, or the supervisor doesn't.
+            StoppedError: stop.sh was called.
         """
         states = self._supervisor.states()
+        if self._wanted:
+            self._wanted.check()  # first: what a stop brings about is no fault of a service
         if not self._supervisor.process:
             raise ImagebusError(f"the supervisor ended; see {self._supervisor.folder / 'supervisord.log'}")
         for name, state in states.items():
