@@ -130,12 +130,15 @@ def _wait_for_start(data: Path) -> bool:
         handle = os.open(data / "run", os.O_RDONLY)
     except OSError as error:
         raise ImagebusError(f"can't look into {data / 'run'}: {error.strerror}; whose run is it?") from error
-    end = time.monotonic() + START_GIVES_UP_S
+    end, told = time.monotonic() + START_GIVES_UP_S, False
     try:
         while time.monotonic() < end:
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
+            if not told:
+                Talk.say("a start is under way; waiting until it gives up")
+            told = True
             time.sleep(0.1)
         return False
     finally:
