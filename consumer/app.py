@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from feeds import Feeds
+from memory import keep_little
 from names import OwnHostOnly, OwnNames, is_loopback
 from server import PageServer, listen
 from tls import server_context
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until told to stop."""
     options = PageOptions.parse(argv, "app.py", __doc__)
     check(options)
+    keep_little()
     bus = Bus(options.kafka, options.kafka_config)
     context = server_context(*certificate_of(options))
     feeds = Feeds()
@@ -69,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     while not ended.wait(0.5):
         if watcher.failed.is_set():
             raise ImagebusError("the reader of the bus failed, its error is above; start the page again")
+        viewers.relieve()
     for server in servers:
         server.shutdown()
     watcher.stop()

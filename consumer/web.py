@@ -80,12 +80,17 @@ def _socket_io(app: flask.Flask, kafka: str, feeds: Feeds, watcher: Watcher, vie
         state = {"server": server, "kafka": kafka, **state_of(feeds, watcher)}
         sockets.server.emit("state", state, to=who, callback=done)
 
-    viewers.send_frame, viewers.send_state = send_frame, send_state
+    def drop(who: str) -> None:
+        if environ := sockets.server.get_environ(who):
+            sever(environ)
+
+    viewers.send_frame, viewers.send_state, viewers.drop = send_frame, send_state, drop
 
     def connect(*_: object) -> bool:
         return viewers.add(_who())
 
     def disconnect(*_: object) -> None:
+        sever(flask.request.environ)
         viewers.remove(_who())
 
     def watch(wanted: object = None, *_: object) -> None:
@@ -93,6 +98,11 @@ def _socket_io(app: flask.Flask, kafka: str, feeds: Feeds, watcher: Watcher, vie
 
     for handler in (connect, disconnect, watch):
         sockets.on_event(handler.__name__, handler)
+
+
+def sever(environ: dict[str, Any]) -> None:
+    """End a viewer's connection at once, whatever is being sent on it: a frame half sent takes its memory."""
+    environ["werkzeug.socket"].close()
 
 
 def _who() -> str:

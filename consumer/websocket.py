@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI
+from engineio.async_drivers._websocket_wsgi import SimpleWebSocketWSGI  # type: ignore[import-untyped]
 
 from imagebus.log import warn
 
@@ -29,7 +29,7 @@ class PageWebSocket(SimpleWebSocketWSGI):  # type: ignore[misc]  # the library h
 
     def wait(self) -> str | None:
         """Return the next message; none when the viewer left, or said what our page does not."""
-        message = super().wait()
+        message: str | None = super().wait()
         if message is None or self._is_ours(message):
             return message
         if message == "40":  # who was refused, as there are too many, asks again: on a new connection

@@ -149,3 +149,71 @@ def test_there_is_room_for_so_many_viewers_and_no_more() -> None:
     assert not viewers.add("one more")
     viewers.remove("0")
     assert viewers.add("one more")
+
+
+class Crowd(Wire):
+    """Viewers of whom only the last one acknowledges; there is room for four frames of ten bytes."""
+
+    def __init__(self, stalled: int, stall_s: float = 1000.0) -> None:
+        super().__init__()
+        self.viewers = Viewers(self.feeds, lambda: self.version, room_bytes=40, stall_s=stall_s)
+        self.viewers.send_frame = self._frame
+        self.viewers.send_state = self._state
+        self.viewers.drop = self.viewers.remove
+        self.names = [f"stalled{number}" for number in range(stalled)]
+        for name in (*self.names, "lively"):
+            self.viewers.add(name)
+
+
+def test_those_who_never_acknowledged_share_half_of_the_room() -> None:
+    crowd = Crowd(stalled=10)
+    for name in crowd.names:
+        crowd.viewers.watch(name, [A])
+    crowd.put(A, b"a" * 10)
+    assert [who for who, _ in crowd.frames] == crowd.names[:2]
+
+
+def test_who_acknowledges_goes_on_among_many_who_do_not() -> None:
+    crowd = Crowd(stalled=10)
+    crowd.viewers.watch("lively", [A])
+    crowd.put(A, b"0" * 10)
+    crowd.done.pop()()
+    for name in crowd.names:
+        crowd.viewers.watch(name, [A])
+    for picture in range(1, 6):
+        crowd.put(A, b"%d" % picture * 10)
+        place = max(at for at, (who, _) in enumerate(crowd.frames) if who == "lively")
+        assert crowd.frames[place] == ("lively", b"%d" % picture * 10)
+        crowd.done[place - 1]()  # the first was popped
+
+
+def test_room_that_comes_free_goes_to_who_waits_longest() -> None:
+    crowd = Crowd(stalled=4)
+    for name in crowd.names:
+        crowd.viewers.watch(name, [A])
+    crowd.put(A, b"a" * 10)
+    crowd.viewers.remove("stalled1")
+    assert [who for who, _ in crowd.frames] == ["stalled0", "stalled1", "stalled2"]
+
+
+def test_a_small_frame_does_not_overtake_a_large_one_that_waits_for_room() -> None:
+    crowd = Crowd(stalled=3)
+    for name, feed, size in (("stalled0", A, 15), ("stalled1", B, 15), ("stalled2", C, 1)):
+        crowd.viewers.watch(name, [feed])
+        crowd.put(feed, b"x" * size)
+    assert [who for who, _ in crowd.frames] == ["stalled0"]
+    crowd.done[0]()
+    assert [who for who, _ in crowd.frames] == ["stalled0", "stalled1", "stalled2"]
+
+
+def test_who_holds_a_frame_too_long_is_dropped_only_when_others_wait() -> None:
+    crowd = Crowd(stalled=3, stall_s=0.0)
+    for name in crowd.names[:2]:
+        crowd.viewers.watch(name, [A])
+    crowd.put(A, b"a" * 10)
+    crowd.viewers.relieve()
+    assert len(crowd.viewers) == 4
+    crowd.viewers.watch("stalled2", [A])
+    crowd.viewers.relieve()
+    assert len(crowd.viewers) == 2
+    assert [who for who, _ in crowd.frames][2:] == ["stalled2"]
