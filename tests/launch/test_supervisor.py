@@ -271,3 +271,12 @@ def test_a_supervisor_that_shuts_down_has_no_states_to_tell(data: Path) -> None:
     assert supervisor.ask_to_stop()
     wait_for(lambda: supervisor.states() == {}, "it shuts down")
     supervisor.running()["a"].send(signal.SIGKILL)
+
+
+def test_a_supervisor_whose_note_is_spoilt_is_found_by_its_answer(data: Path) -> None:
+    supervisor = started(data, service("a"))
+    wait_for(supervisor.states, "the supervisor answers")
+    processes = [supervisor.process, supervisor.running()["a"]]
+    (data / "run" / "supervisor.json").write_bytes(b"")
+    assert stop(data)
+    assert [process for process in processes if process is None or process.alive()] == []

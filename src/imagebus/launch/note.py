@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from imagebus.kafka.process import Process
 from imagebus.launch.services import Service
@@ -15,10 +15,9 @@ T = TypeVar("T")
 
 
 class Notes:
-    """Reads notes; one that can't be understood is told of, once, and taken for none."""
+    """Reads notes; one that can't be understood is told of, once a program, and taken for none."""
 
-    def __init__(self) -> None:
-        self._told: set[Path] = set()
+    _told: ClassVar[set[Path]] = set()
 
     def process(self, file: Path) -> Process | None:
         """Return the process that a note names, alive or not."""

@@ -111,8 +111,19 @@ class Supervisor:
     @property
     def process(self) -> Process | None:
         """Return the supervisor's process where it runs."""
-        found = self._notes.process(self.folder / "supervisor.json")
+        note = self.folder / "supervisor.json"
+        found = self._notes.process(note)
+        if not found and note.exists():  # a spoilt one
+            found = self._answering()
         return found if found and found.alive() else None
+
+    def _answering(self) -> Process | None:
+        """Return the process that answers as the supervisor."""
+        pid = self._ask("getPID")
+        try:
+            return Process.of(pid) if isinstance(pid, int) else None
+        except ProcessLookupError:
+            return None
 
     def noted(self) -> dict[str, Process]:
         """Return the process that each service was last, alive or not."""
@@ -130,14 +141,18 @@ class Supervisor:
 
     def states(self) -> Mapping[str, Mapping[str, Any]]:
         """Ask the supervisor about each service; empty while it does not answer yet, or no more."""
+        found: Any = self._ask("getAllProcessInfo") or []
+        return {state["name"]: state for state in found}
+
+    def _ask(self, method: str) -> object:
+        """Return the supervisor's answer; None while it does not answer yet, or no more."""
         handle = os.open(self.folder, os.O_RDONLY)
         try:
             transport = SupervisorTransport(serverurl=f"unix:///proc/self/fd/{handle}/{SOCKET}")
             with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as proxy:
-                found: Any = proxy.supervisor.getAllProcessInfo()
-            return {state["name"]: state for state in found}
+                return getattr(proxy.supervisor, method)()
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):  # a Fault says that it shuts down
-            return {}
+            return None
         finally:
             os.close(handle)
 
