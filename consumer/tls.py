@@ -114,6 +114,8 @@ class TlsSocket(ssl.SSLSocket):
                     event = select.POLLIN
                 except ssl.SSLWantWriteError:
                     event = select.POLLOUT
+                except ssl.SSLError as error:  # werkzeug would write a line for each
+                    raise ConnectionAbortedError(f"this connection is broken: {error}") from error
                 except ValueError as error:  # closed meanwhile, by another thread
                     raise ConnectionAbortedError("this connection is closed") from error
             self._wait(event, deadline)

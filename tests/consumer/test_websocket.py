@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPSConnection
@@ -106,7 +107,9 @@ def test_the_first_message_that_no_page_sends_ends_its_connection_alone(
             wait_for_the_end(hostile)
         other.send('42["watch",[["T","s"]]]')
         other.send("3")
-        assert health(server)["viewers"] == 1
+        deadline = time.monotonic() + 10
+        while health(server)["viewers"] != 1:
+            assert time.monotonic() < deadline, "it is still counted as a viewer"
         assert other.connected
 
 
@@ -131,4 +134,5 @@ def test_it_says_one_line_at_most_for_each(page_server: Callable[..., PageServer
                 wait_for_the_end(hostile)
     assert health(server)["status"] == "ok"
     assert server.stop() == 0
-    assert len(server.said.splitlines()) == 1 + 3, server.said
+    said = [line for line in server.said.splitlines() if not line.startswith(("open ", "the broker "))]
+    assert len(said) == 3, server.said
