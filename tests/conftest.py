@@ -18,6 +18,9 @@ from imagebus.kafka.probe import free_port
 from imagebus.kafka.process import Process, die_with_parent
 from imagebus.kafka.state import read
 
+# Where tests run in the background of a script, SIGINT is ignored, and so it would be in all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 IMAGEBUS = Path(sys.executable).with_name("imagebus")
 START_S = 120.0
 
