@@ -29,6 +29,11 @@ def add_up(positions: dict[int, Position]) -> bool:
     return all(sum(counts_of(position).values()) == position.offset for position in positions.values())
 
 
+def every_frame(topic: str, out: str) -> tuple[object, ...]:
+    """Return the flags of a stage that processes a topic from its first frame on and skips none."""
+    return ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+
+
 def test_two_stages_side_by_side_each_see_every_frame(kafka: str, run: Run, outcome: Outcome) -> None:
     topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"), 2)
     for name in ("first", "second"):
@@ -43,18 +48,7 @@ def test_processes_of_one_stage_share_the_frames_and_a_leaving_one_repeats_nothi
     kafka: str, run: Run, outcome: Outcome
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 4)
-    arguments: tuple[object, ...] = (
-        "-i",
-        topic,
-        "-t",
-        out,
-        "-n",
-        "f",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-    )
+    arguments = every_frame(topic, out)
     arguments += ("--delay-ms", "4")
     # Sources share partitions unevenly, so that frames are finished out of the order of their offsets.
     written = outcome(out)
@@ -83,18 +77,7 @@ def test_a_killed_process_leaves_its_share_to_the_other(
     kafka: str, run: Run, outcome: Outcome, short_session: Path
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 1)
-    arguments: tuple[object, ...] = (
-        "-i",
-        topic,
-        "-t",
-        out,
-        "-n",
-        "f",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-    )
+    arguments = every_frame(topic, out)
     both = [run(*arguments, "--kafka-config", short_session, "--delay-ms", 3) for _ in range(2)]
     put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(400)])
     wait_for(lambda: all(lines(program) > 5 for program in both), "both at work", every_s=0.01)
@@ -115,18 +98,7 @@ def test_the_counts_of_every_commit_add_up_to_its_offset(
     topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"))
     does = ["pass", "drop", "fail", "double", "pass"]
     frames = [plain_frame(n, attributes={"test.do": does[n % 5]}) for n in range(200)]
-    arguments: tuple[object, ...] = (
-        "-i",
-        topic,
-        "-t",
-        out,
-        "-n",
-        "f",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-    )
+    arguments = every_frame(topic, out)
     arguments += ("--kafka-config", str(short_session), "--delay-ms", "5")
     put(kafka, topic, [frame_put(frame, n % 2) for n, frame in enumerate(frames)])
     group, seen = f"imagebus.f.{topic}.{out}", set()
