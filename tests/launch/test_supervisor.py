@@ -109,15 +109,22 @@ def test_one_that_refuses_its_settings_is_blamed_with_its_own_status_and_not_tri
     assert supervisor.log_of(name).read_text().count("no such thing") == 1
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("raise SystemExit(1)", "exit status 1"),
+        ("import os; os.kill(os.getpid(), 9)", "terminated by SIGKILL"),
+    ],
+)
 def test_one_that_crashes_on_and_on_is_started_again_and_then_blamed(
-    data: Path, capfd: pytest.CaptureFixture[str]
+    data: Path, capfd: pytest.CaptureFixture[str], end: str, said: str
 ) -> None:
     supervisor = Supervisor(data)
-    crashing = [service("redaction", "print('oh', flush=True); raise SystemExit(1)")]
+    crashing = [service("redaction", f"print('oh', flush=True); {end}")]
     watching = Watching(supervisor, crashing)
     supervisor.start(crashing)
     error = look_until_it_fails(watching)
-    assert "redaction ends again and again, last with exit status 1" in str(error)
+    assert f"redaction ends again and again, last: {said};" in str(error)
     assert watching.restarted() == ["redaction"]
     assert supervisor.log_of("redaction").read_text().count("oh") > 1
     assert capfd.readouterr().err.count("| oh") == 1, "the same line is shown once"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,11 +29,12 @@ from imagebus.launch.options import PREFIX
 from imagebus.launch.services import Service
 
 SOCKET = "supervisor.sock"
+LOG = "supervisord.log"
 SETTINGS = """\
 [supervisord]
 nodaemon=true
 silent=true
-logfile=supervisord.log
+logfile={log}
 logfile_maxbytes=1MB
 logfile_backups=1
 pidfile=supervisord.pid
@@ -166,6 +168,12 @@ class Supervisor:
         """Name the file of what a service says."""
         return self.logs / f"{name}.log"
 
+    def last_end(self, name: str) -> str:
+        """Say how a service last ended, as the supervisor noted it: its state forgets that at the restart."""
+        noted = (self.folder / LOG).read_text("utf-8", "replace")
+        ends = re.findall(rf"exited: {re.escape(name)} \((.+?);", noted)
+        return ends[-1] if ends else f"not noted in {self.folder / LOG}"
+
     def ask_to_stop(self) -> bool:
         """Ask the supervisor to stop everything and itself; return whether there is one."""
         process = self.process
@@ -176,7 +184,7 @@ class Supervisor:
 
 def settings(services: Iterable[Service]) -> str:
     """Return the supervisor's settings for these services."""
-    text = SETTINGS.format(socket=SOCKET)
+    text = SETTINGS.format(socket=SOCKET, log=LOG)
     for one in services:
         autorestart, exitcodes = _restarts(one.name)
         text += PROGRAM.format(name=one.name, rank=one.rank, autorestart=autorestart, exitcodes=exitcodes)

@@ -9,7 +9,7 @@ from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.launch.logs import Log
 from imagebus.launch.progress import Talk
 from imagebus.launch.services import Service
-from imagebus.launch.supervisor import Supervisor
+from imagebus.launch.supervisor import LOG, Supervisor
 from imagebus.launch.wanted import Wanted
 
 SHOWN_LINES = 12
@@ -17,8 +17,6 @@ MOST_RESTARTS = 4
 QUIET_S = 15.0
 """How long nothing may be said."""
 CONFIGURATION = ConfigurationError.exit_code
-KILLED = -1
-"""What the supervisor calls the exit status of a process that a signal ended."""
 
 
 class Watching:
@@ -32,7 +30,6 @@ class Watching:
         self._services = {service.name: service for service in services}
         self._logs = {name: Log(supervisor.log_of(name)) for name in self._services}
         self._pids: dict[str, set[int]] = {name: set() for name in self._services}
-        self._statuses: dict[str, int] = {}
         self._ended: set[str] = set()
         self._began = Talk.last = time.monotonic()
 
@@ -48,7 +45,7 @@ class Watching:
         if self._wanted:
             self._wanted.check()  # first: what a stop brings about is no fault of a service
         if not self._supervisor.process:
-            raise ImagebusError(f"the supervisor ended; see {self._supervisor.folder / 'supervisord.log'}")
+            raise ImagebusError(f"the supervisor ended; see {self._supervisor.folder / LOG}")
         for name, state in states.items():
             if name in self._services:
                 self._judge(name, state["statename"], state["exitstatus"], state["pid"])
@@ -65,17 +62,11 @@ class Watching:
             self._ended.discard(name)
         else:
             self._ended.add(name)
-            self._statuses[name] = exit_status
         if name in self._ended and exit_status == CONFIGURATION:
             raise ConfigurationError(self.blame(name, f"ended with exit status {exit_status}"))
         if state == "FATAL" or len(self._pids[name]) > MOST_RESTARTS:
-            raise ImagebusError(self.blame(name, f"ends again and again, {self._last_end(name)}"))
-
-    def _last_end(self, name: str) -> str:
-        status = self._statuses.get(name)
-        if status is None:
-            return "for an unknown reason"
-        return "killed by a signal" if status == KILLED else f"last with exit status {status}"
+            how = self._supervisor.last_end(name)
+            raise ImagebusError(self.blame(name, f"ends again and again, last: {how}"))
 
     def restarted(self) -> list[str]:
         """Return the services that ended and were started again, or wait for that."""
