@@ -49,7 +49,7 @@ def test_old_frames_are_skipped_but_never_the_newest_of_a_source() -> None:
     for offset, at in enumerate([0, 1_000, 7_999, 8_000, 9_000]):
         backlog.add(record("a", offset, at))
     backlog.add(record("asleep", 5, 100))
-    assert [skipped.offset for skipped in backlog.stale(10_000)] == [0, 1, 2]
+    assert [skipped.offset for skipped, _ in backlog.stale(10_000)] == [0, 1, 2]
     assert sorted(taken(backlog)) == [3, 4, 5]
 
 
@@ -57,7 +57,7 @@ def test_latest_keeps_one_frame_a_source() -> None:
     backlog = Backlog(LATEST)
     for offset in range(6):
         backlog.add(record("ab"[offset % 2], offset, timestamp_ms=10**15))
-    assert sorted(skipped.offset for skipped in backlog.stale(0)) == [0, 1, 2, 3]
+    assert sorted(skipped.offset for skipped, _ in backlog.stale(0)) == [0, 1, 2, 3]
     assert sorted(taken(backlog)) == [4, 5]
 
 
@@ -92,7 +92,7 @@ def test_every_record_is_either_skipped_or_taken_and_the_newest_of_each_source_i
     backlog = Backlog(max_age_s)
     for offset, (source, at) in enumerate(frames):
         backlog.add(record(source, offset, at))
-    skipped = {found.offset for found in backlog.stale(now_ms)}
+    skipped = {found.offset for found, _ in backlog.stale(now_ms)}
     kept = taken(backlog)
     assert sorted([*skipped, *kept]) == list(range(len(frames)))
     newest = {source: offset for offset, (source, _) in enumerate(frames)}

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagebus.commit import DEAD, EXPIRED, FILTERED, OUTPUT, counts_of
 from imagebus.connection import Assigned, Position
-from imagebus.ledger import DEAD, EXPIRED, FILTERED, OUTPUT, Ledger, counts_of
+from imagebus.ledger import Ledger
 
 OUTCOMES = st.sampled_from([OUTPUT, FILTERED, DEAD, "skipped.stale"])
 

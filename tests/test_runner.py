@@ -6,8 +6,8 @@ from typing import ClassVar
 import pytest
 
 from imagebus import Detection, Field, Filter, FilterOptions, Frame, FrameError, ModelError, codec
+from imagebus.commit import counts_of
 from imagebus.errors import TooManyFailuresError
-from imagebus.ledger import counts_of
 from imagebus.testing import MemoryBus, make_frame, run_filter
 from imagebus.trace import begin
 

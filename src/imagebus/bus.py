@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from confluent_kafka import (
     OFFSET_INVALID,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
+    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports them without saying so
@@ -29,10 +33,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     ResourceType,
 )
 
-from imagebus import properties
-from imagebus.codec import MAX_RECORD_BYTES
+from imagebus import commit, properties, topics
 from imagebus.connection import Acknowledged, Assigned, Listener, Position, Start
-from imagebus.errors import BrokerAwayError, BusError, ConfigurationError, FrameError
+from imagebus.errors import BrokerAwayError, BusError, ConfigurationError, FrameError, TopicGoneError
 from imagebus.log import warn
 from imagebus.record import Headers, Record
 from imagebus.topics import MAX_MESSAGE_BYTES, SETTINGS
@@ -49,6 +52,12 @@ REFUSED_RECORD = {
 }
 NOT_LED_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 """A topic that was made a moment ago, or whose broker has just gone, has a leader soon."""
+NO_SUCH_TOPIC = {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+}
 REFUSED_FOR_GOOD = {
     KafkaError._AUTHENTICATION,
     KafkaError._FATAL,
@@ -63,6 +72,8 @@ COMMON = {
     "reconnect.backoff.ms": 100,
     "reconnect.backoff.max.ms": 1000,
     "topic.metadata.refresh.interval.ms": 10_000,
+    # What is sent to a topic that is gone comes back so soon, to be sent again once it is made anew.
+    "topic.metadata.propagation.max.ms": 5000,
     "enable.metrics.push": False,
     "log_level": 2,
     "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -123,6 +134,11 @@ class Bus:
         except KafkaException as error:
             raise ConfigurationError(error.args[0].str(), "--kafka-config") from error
 
+    @property
+    def away(self) -> bool:
+        """Return whether the broker is known not to answer now."""
+        return self._state.away
+
     def topics(self) -> dict[str, int]:
         """Return every topic but Kafka's own, with its number of partitions.
 
@@ -135,18 +151,22 @@ class Bus:
             raise _classified(error.args[0], f"the broker at {self.kafka} does not answer") from error
         return {name: len(topic.partitions) for name, topic in found.items() if not name.startswith("__")}
 
-    def ensure_topic(self, topic: str, settings: Mapping[str, str] = SETTINGS) -> None:
-        """Make the topic with the settings of a frame topic, or report what is unfit about it as it is.
+    def ensure_topic(self, topic: str, settings: Mapping[str, str] = SETTINGS, partitions: int = -1) -> None:
+        """Make the topic with these settings, or report what is unfit about it as it is.
+
+        Args:
+            partitions: how many; the broker's own number where -1.
 
         Raises:
             BrokerAwayError: no answer in time.
             BusError: the topic is missing and may not be made here; says which settings it needs.
             ConfigurationError: Kafka refuses the name.
         """
-        if topic in self.topics():
-            self._report_unfit(topic)
+        there = self.topics().get(topic)
+        if there is not None:
+            self._report_unfit(topic, settings, partitions, there)
             return
-        new = NewTopic(topic, -1, -1, config=dict(settings))
+        new = NewTopic(topic, partitions, -1, config=dict(settings))
         try:
             self._admin.create_topics([new], request_timeout=ANSWER_S)[topic].result()
         except KafkaException as error:
@@ -160,30 +180,89 @@ class Bus:
                 reason, f"topic {topic} does not exist and cannot be made (make it with: {wanted})"
             ) from error
 
-    def _report_unfit(self, topic: str) -> None:
+    def _report_unfit(self, topic: str, wanted: Mapping[str, str], partitions: int, there: int) -> None:
+        if partitions not in (-1, there):
+            warn(f"topic {topic} has {there} partitions, not the {partitions} asked for; it is used as it is")
+        try:
+            found = self.settings_of(topic)
+        except BusError:
+            return  # no right to look: the first frame that is too large will say so
+        for line in topics.unfit(topic, wanted, found):
+            warn(line)
+
+    def settings_of(self, topic: str) -> dict[str, str]:
+        """Return the topic's settings.
+
+        Raises:
+            BusError: they are not to be seen by us.
+        """
         resource = ConfigResource(ResourceType.TOPIC, topic)
         try:
             found = self._admin.describe_configs([resource], request_timeout=ANSWER_S)[resource].result()
-        except KafkaException:
-            return  # no right to look: the first frame that is too large will say so
-        limit = int(found["max.message.bytes"].value)
-        if limit < MAX_RECORD_BYTES:
-            warn(f"topic {topic} takes records up to {limit} bytes, a frame may have {MAX_RECORD_BYTES}:")
-            warn("larger frames will become dead letters; raise its max.message.bytes")
+        except KafkaException as error:
+            raise _classified(error.args[0], f"settings of {topic}") from error
+        return {name: entry.value for name, entry in found.items()}
+
+    def log_id(self, topic: str) -> str:
+        """Return the id of the topic's log, empty where this broker does not tell.
+
+        Raises:
+            BrokerAwayError: no answer in time.
+            BusError: there is no such topic, or it is not to be seen by us.
+        """
+        asked = TopicCollection([topic])
+        try:
+            found = self._admin.describe_topics(asked, request_timeout=ANSWER_S)[topic].result()
+        except KafkaException as error:
+            raise _classified(error.args[0], f"topic {topic}") from error
+        return "" if found.topic_id is None else str(found.topic_id)
+
+    def groups(self) -> list[str]:
+        """Return the name of every consumer group, alive or not.
+
+        Raises:
+            BusError: no answer in time, or no right to ask.
+        """
+        try:
+            found = self._admin.list_consumer_groups(request_timeout=ANSWER_S).result()
+        except KafkaException as error:
+            raise _classified(error.args[0], "listing the groups") from error
+        return sorted(group.group_id for group in found.valid)
+
+    def positions(self, group: str) -> dict[str, dict[int, Position]]:
+        """Return all that a group has committed, by topic and partition, without joining it.
+
+        Raises:
+            BusError: no answer in time, or no right to ask.
+        """
+        asked = [ConsumerGroupTopicPartitions(group)]
+        try:
+            answer = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)[group].result()
+        except KafkaException as error:
+            raise _classified(error.args[0], f"positions of group {group}") from error
+        found: dict[str, dict[int, Position]] = {}
+        for place in answer.topic_partitions:
+            if place.error is None and place.offset >= 0:
+                position = Position(place.offset, place.metadata or "")
+                found.setdefault(place.topic, {})[place.partition] = position
+        return found
 
     def publisher(self) -> Publisher:
         """Return a new publisher; it connects by itself and waits as long as the broker is away."""
         settings = {**SAFE_PRODUCING, "error_cb": self._state.error}
         return Publisher(self._client(Producer, PRODUCING, settings), self._state)
 
-    def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> Subscriber:
+    def subscriber(
+        self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
+    ) -> Subscriber:
         """Return a new member of the group, which reads its share of the topic's partitions."""
-        subscriber = Subscriber(topic, start, listener, self._state)
+        subscriber = Subscriber(topic, start, listener, self._state, self.log_id)
         consumer = self._client(
             Consumer,
             CONSUMING,
             {
                 **SAFE_CONSUMING,
+                "enable.partition.eof": bounded,
                 "group.id": group,
                 "error_cb": self._state.error,
                 "on_commit": subscriber._on_commit,
@@ -191,6 +270,10 @@ class Bus:
         )
         subscriber._begin(consumer)
         return subscriber
+
+    def log(self, topic: str) -> LogReader:
+        """Return a reader of any range of a topic, without a group."""
+        return LogReader(self, topic)
 
     def tail(self) -> Tail:
         """Return a reader without a group, for those who only look."""
@@ -299,6 +382,7 @@ class LogOffsets:
 
     consumer: Any
     topic: str
+    id: str = ""
 
     def edges(self, partition: int) -> tuple[int, int]:
         """Return the oldest offset kept and the one that the next record gets."""
@@ -324,8 +408,11 @@ class LogOffsets:
 class Subscriber:
     """A member of a group. All calls, and those of its listener, happen in one thread."""
 
-    def __init__(self, topic: str, start: Start, listener: Listener, state: Availability) -> None:
+    def __init__(
+        self, topic: str, start: Start, listener: Listener, state: Availability, log_id: Callable[[str], str]
+    ) -> None:
         self._topic = topic
+        self._log_id = log_id
         self._start = start
         self._listener = listener
         self._state = state
@@ -359,6 +446,9 @@ class Subscriber:
             return _record(message)
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             self._find_again(message.partition())
+            return None
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._listener.passed(message.partition(), message.offset())
             return None
         if error.code() in REFUSED_FOR_GOOD:
             raise BusError(f"reading {self._topic}: {error.str()}")
@@ -398,6 +488,20 @@ class Subscriber:
                 if error.args[0].code() not in GROUP_SETTLES or time.monotonic() > give_up:
                     raise _classified(error.args[0], f"committing {self._topic} failed") from error
             self._consumer.poll(0.1)  # let the group settle; what is read here is beyond the commit
+
+    def positions(self) -> dict[int, Position | None]:
+        """Return what the group has committed of every partition of the topic, ours or not.
+
+        Raises:
+            BusError: no answer in time.
+        """
+        try:
+            known = self._consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic].partitions
+            places = [TopicPartition(self._topic, partition) for partition in known]
+            found = self._consumer.committed(places, timeout=ANSWER_S)
+        except KafkaException as error:
+            raise _classified(error.args[0], f"positions of {self._topic}") from error
+        return {p.partition: Position(p.offset, p.metadata or "") if p.offset >= 0 else None for p in found}
 
     def close(self) -> None:
         """Leave the group, or be gone without a word where the broker does not answer.
@@ -459,12 +563,12 @@ class Subscriber:
         """
         try:
             assigned = self._resolve(self._new)
-        except KafkaException as error:
+        except (KafkaException, BrokerAwayError) as error:
             reason = error.args[0]
-            if reason.code() in REFUSED_FOR_GOOD:
+            if isinstance(reason, KafkaError) and reason.code() in REFUSED_FOR_GOOD:
                 raise BusError(f"positions of {self._topic}: {reason.str()}") from error
             if not self._told:
-                warn(f"positions of {self._topic} are not to be had yet ({reason.str()})")
+                warn(f"positions of {self._topic} are not to be had yet ({reason})")
             self._told = True
             return
         self._new, self._moved, self._told = [], set(), False
@@ -475,24 +579,110 @@ class Subscriber:
 
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
         """Find where to begin; what was not committed yet is committed now, before any work."""
-        log = LogOffsets(self._consumer, self._topic)
+        log = LogOffsets(self._consumer, self._topic, self._log_id(self._topic))
         assigned, first = [], {}
         for found in self._consumer.committed(partitions, timeout=ANSWER_S):
             if found.error is not None:  # unknown is not "none": to begin anew would skip frames
                 raise KafkaException(found.error)
-            low, high = log.edges(found.partition)
-            if found.offset > high:  # the topic was made anew: all of it is new to this group
-                place = f"{self._topic}[{found.partition}]"
-                warn(f"{place} ends at {high}, the group was at {found.offset}: the log is a new one")
-            if found.offset > high or (found.offset == OFFSET_INVALID and found.partition in self._moved):
-                first[found.partition] = Position(low)
-            elif found.offset == OFFSET_INVALID:
-                first[found.partition] = Position(self._start(log, found.partition))
-            position = first.get(found.partition) or Position(found.offset, found.metadata or "")
-            assigned.append(Assigned(found.partition, position, low))
+            edges = log.edges(found.partition)
+            position = Position(found.offset, found.metadata or "")
+            if found.offset == OFFSET_INVALID and found.partition not in self._moved:
+                position = first[found.partition] = self._start(log, found.partition)
+            elif found.offset == OFFSET_INVALID or self._is_another_log(
+                position, log, found.partition, edges
+            ):
+                position = first[found.partition] = self._from_its_beginning(position, log, edges[0])
+            assigned.append(Assigned(found.partition, position, edges[0]))
         if first:
             self._consumer.commit(offsets=self._offsets(first), asynchronous=False)
         return assigned
+
+    def _from_its_beginning(self, position: Position, log: LogOffsets, low: int) -> Position:
+        old = commit.read(position)
+        return msgspec.structs.replace(old, begin=low, counts={}, gaps=0, log=log.id).at(low)
+
+    def _is_another_log(
+        self, position: Position, log: LogOffsets, partition: int, edges: tuple[int, int]
+    ) -> bool:
+        """Say whether the topic was made anew since the commit: all of it is new to this group."""
+        known = commit.read(position).log
+        if position.offset <= edges[1] and (not known or not log.id or known == log.id):
+            return False
+        warn(f"{log.topic}[{partition}] is a new log, not the one this group has read to {position.offset}")
+        return True
+
+
+class LogReader:
+    """Reads any range of a topic, without a group and without commits. Use it as a context manager.
+
+    Attributes:
+        partitions: how many the topic has.
+        offsets: its offsets by partition.
+
+    Raises:
+        BusError: there is no such topic, or no answer in time.
+    """
+
+    def __init__(self, bus: Bus, topic: str) -> None:
+        self._topic = topic
+        self._state = Availability(bus.kafka)
+        known = bus.topics()
+        if topic not in known:
+            raise BusError(f"there is no topic {topic} on {bus.kafka}")
+        self.partitions = known[topic]
+        settings = {
+            "group.id": "imagebus.reader",
+            "auto.offset.reset": "earliest",
+            "error_cb": self._state.error,
+            "enable.auto.commit": False,
+        }
+        self._consumer = bus._client(Consumer, {**CONSUMING, "enable.partition.eof": True}, settings)
+        self.offsets = LogOffsets(self._consumer, topic, bus.log_id(topic))
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def edges(self) -> dict[int, tuple[int, int]]:
+        """Return of each partition the oldest offset kept and the one that the next record gets."""
+        with _classifying(f"reading {self._topic}"):
+            return {partition: self.offsets.edges(partition) for partition in range(self.partitions)}
+
+    def since(self, timestamp_ms: int) -> dict[int, int]:
+        """Return of each partition the first offset captured at that time or later; the end where none is."""
+        with _classifying(f"reading {self._topic}"):
+            return {p: self.offsets.at(p, timestamp_ms) for p in range(self.partitions)}
+
+    def read(self, ranges: Mapping[int, tuple[int, int]]) -> Iterator[Record]:
+        """Yield every record of [first, end) of each partition, in order within the partition.
+
+        Raises:
+            BusError: nothing came for some seconds; the broker is away or the log was cut.
+        """
+        left = {partition: end for partition, (first, end) in ranges.items() if first < end}
+        self._consumer.assign([TopicPartition(self._topic, p, ranges[p][0]) for p in left])
+        quiet_since = time.monotonic()
+        while left:
+            for message in _poll(self._consumer, 500, 0.2):
+                partition, error = message.partition(), message.error()
+                if error is None or error.code() == KafkaError._PARTITION_EOF:
+                    quiet_since = time.monotonic()
+                if error is None and message.offset() < left.get(partition, 0):
+                    yield _record(message)
+                at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+                reached = message.offset() + (error is None)
+                if (error is None or at_end) and reached >= left.get(partition, reached + 1):
+                    del left[partition]
+            self._state.check()
+            if time.monotonic() > quiet_since + 2 * ANSWER_S:
+                raise BrokerAwayError(f"reading {self._topic}: nothing came for {2 * ANSWER_S:.0f} s")
+        self._consumer.unassign()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
 
 
 class Tail:
@@ -591,6 +781,14 @@ class Tail:
         self._probe.close()
 
 
+@contextmanager
+def _classifying(what: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise _classified(error.args[0], what) from error
+
+
 def _poll(consumer: Any, limit: int, timeout_s: float) -> Iterator[Any]:
     """Yield what is there, waiting for the first only (``consume`` would wait until it has all)."""
     for _ in range(limit):
@@ -626,7 +824,8 @@ def _delivery_error(error: KafkaError | None, topic: str) -> Exception | None:
         return None
     if error.code() in REFUSED_RECORD:
         return FrameError(f"{topic} does not take it: {error.str()}", "refused")
-    return BusError(f"publishing on {topic}: {error.str()}")
+    kind = TopicGoneError if error.code() in NO_SUCH_TOPIC else BusError
+    return kind(f"publishing on {topic}: {error.str()}")
 
 
 def _classified(error: KafkaError, what: str) -> BusError:

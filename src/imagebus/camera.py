@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 from imagebus import jpeg, trace
 from imagebus.capture_clock import CaptureClock
-from imagebus.connection import Connection, Publishing
-from imagebus.errors import BrokerAwayError, FrameError
+from imagebus.connection import Acknowledged, Connection, Publishing
+from imagebus.errors import BrokerAwayError, FrameError, TopicGoneError
 from imagebus.frame import Frame, Hop
 from imagebus.log import warn
-from imagebus.outgoing import frame_record
+from imagebus.outgoing import Outgoing, frame_records
+from imagebus.topics import META_SETTINGS, SETTINGS, meta_of
 from imagebus.version import VERSION
 
-IN_FLIGHT = 8
+IN_FLIGHT = 16
 Picture = tuple[bytes, int]
 Sent = Callable[[Frame], None]
 
@@ -36,6 +37,7 @@ class CameraPublisher:
         queue_pictures: how many may wait.
         on_sent: called with each frame as it goes out, in the publishing thread.
         clock: stamps and numbers the pictures; one for this camera alone.
+        partitions: of topics made here; the broker's own number where -1.
 
     Attributes:
         published: frames that the broker acknowledged.
@@ -54,9 +56,11 @@ class CameraPublisher:
         queue_pictures: int = 32,
         on_sent: Sent | None = None,
         clock: CaptureClock | None = None,
+        partitions: int = -1,
     ) -> None:
         self._bus = bus
         self._topic = topic
+        self._partitions = partitions
         self._source = source
         self._kind = kind
         self._live = live
@@ -68,7 +72,8 @@ class CameraPublisher:
         self._closing = False
         self._give_up_at = float("inf")
         self._failure: Exception | None = None
-        self._unacknowledged = 0
+        self._topic_is_gone = False
+        self._in_flight = 0
         self.published = 0
         self.dropped = 0
         self.refused = 0
@@ -113,15 +118,14 @@ class CameraPublisher:
         self._thread.join(timeout_s + 1)  # it may be waiting for an answer that does not come
         if self._failure:
             raise self._failure
-        return len(self._waiting) + self._unacknowledged
+        return len(self._waiting) + self._in_flight
 
     def _run(self) -> None:
         try:
             publisher = self._bus.publisher()
-            if self._make_topic():
+            if self._make_topics():
                 self._send_all(publisher)
-                left_s = max(0.0, min(self._give_up_at - time.monotonic(), 1e6))
-                self._unacknowledged = publisher.flush(left_s)
+                publisher.flush(max(0.0, min(self._give_up_at - time.monotonic(), 1e6)))
         except Exception as error:  # noqa: BLE001  raised again where pictures come in: no thread dies unnoticed
             with self._changed:
                 self._failure = self._failure or error
@@ -131,11 +135,12 @@ class CameraPublisher:
     def _over(self) -> bool:
         return self._closing and time.monotonic() >= self._give_up_at
 
-    def _make_topic(self) -> bool:
+    def _make_topics(self) -> bool:
         told = False
         while not self._over:
             try:
-                self._bus.ensure_topic(self._topic)
+                self._bus.ensure_topic(self._topic, SETTINGS, self._partitions)
+                self._bus.ensure_topic(meta_of(self._topic), META_SETTINGS, self._partitions)
             except BrokerAwayError as error:
                 if not told:
                     warn(f"{error}; waiting for it")
@@ -148,6 +153,10 @@ class CameraPublisher:
     def _send_all(self, publisher: Publishing) -> None:
         while not self._over and not self._failure:
             publisher.poll(0.0)
+            if self._topic_is_gone:
+                warn(f"topic {self._topic} is gone; making it anew")
+                self._topic_is_gone = False
+                self._make_topics()
             if publisher.pending >= IN_FLIGHT:
                 publisher.poll(0.05)
                 continue
@@ -166,20 +175,25 @@ class CameraPublisher:
         image, taken_ns = picture
         frame = self._frame(image, taken_ns)
         try:
-            record = frame_record(frame, self._topic, trace.begin())
+            record, meta = frame_records(frame, self._topic, trace.begin())
         except FrameError as error:
-            self._count(error)
+            self._refuse(error)
             return
+        self._in_flight += 1
+        self._hand_over(publisher, record, self._count)
+        self._hand_over(publisher, meta, self._check)
+        if self._on_sent:
+            self._on_sent(frame)
+
+    def _hand_over(self, publisher: Publishing, record: Outgoing, acknowledged: Acknowledged) -> None:
         publisher.send(
             record.topic,
             record.key,
             record.value,
             timestamp_ms=record.timestamp_ms,
             headers=record.headers,
-            acknowledged=self._count,
+            acknowledged=acknowledged,
         )
-        if self._on_sent:
-            self._on_sent(frame)
 
     def _frame(self, image: bytes, taken_ns: int) -> Frame:
         epoch, sequence, captured_ns = self._clock.stamp(taken_ns)
@@ -197,10 +211,21 @@ class CameraPublisher:
         )
 
     def _count(self, error: Exception | None) -> None:
+        self._in_flight -= 1
         if error is None:
             self.published += 1
         elif isinstance(error, FrameError):
-            self.refused += 1
-            warn(f"{self._source}: a frame was not published: {error}")
+            self._refuse(error)
         else:
+            self._check(error)
+
+    def _refuse(self, error: FrameError) -> None:
+        self.refused += 1
+        warn(f"{self._source}: a frame was not published: {error}")
+
+    def _check(self, error: Exception | None) -> None:
+        if isinstance(error, TopicGoneError):
+            self._topic_is_gone = True
+            self.refused += 1
+        elif error is not None and not isinstance(error, FrameError):
             self._failure = error

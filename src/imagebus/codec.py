@@ -11,6 +11,7 @@ from imagebus.errors import FrameError
 from imagebus.frame import Detection, Frame
 
 CONTENT_TYPE = "application/vnd.imagebus.frame+msgpack;v=1"
+META_CONTENT_TYPE = "application/vnd.imagebus.meta+msgpack;v=1"
 MAX_RECORD_BYTES = 10 * 1024 * 1024
 MAX_ATTRIBUTES_BYTES = 64 * 1024
 MAX_NAME_BYTES = 256
@@ -35,10 +36,20 @@ def encode(frame: Frame) -> bytes:
     Raises:
         FrameError: the frame is beyond a bound of the format, so that no reader would take it.
     """
+    return encode_both(frame)[0]
+
+
+def encode_both(frame: Frame) -> tuple[bytes, bytes]:
+    """Return the values of the frame's record and of that beside it in META, whose ``image`` is empty.
+
+    Raises:
+        FrameError: the frame is beyond a bound of the format, so that no reader would take it.
+    """
     data = _encoder.encode(frame)
     _check_size(data)
-    _check_fields(_typed(_encoder.encode(msgspec.structs.replace(frame, image=b""))))  # types, without a copy
-    return data
+    meta = _encoder.encode(msgspec.structs.replace(frame, image=b"")) if frame.image else data
+    _check_fields(_typed(meta))  # types, without a copy of the picture
+    return data, meta
 
 
 def decode(data: bytes) -> Frame:
@@ -55,6 +66,20 @@ def decode(data: bytes) -> Frame:
     picture = jpeg.clean(frame.image)
     _check_dimensions(frame, picture)
     return frame if picture is frame.image else msgspec.structs.replace(frame, image=picture)
+
+
+def decode_meta(data: bytes) -> Frame:
+    """Return the frame of a META record's value; its ``image`` is empty.
+
+    Raises:
+        FrameError: with reason ``undecodable``: no frame of version 1, or with a picture.
+    """
+    _check_size(data)
+    frame = _typed(data)
+    _check_fields(frame)
+    if frame.image:
+        raise FrameError("a META record with a picture in it", "undecodable")
+    return frame
 
 
 def _typed(data: bytes) -> Frame:

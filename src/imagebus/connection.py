@@ -9,7 +9,8 @@ from typing import Protocol
 from imagebus.record import Headers, Record
 
 Acknowledged = Callable[[Exception | None], None]
-"""Called once a record is safe on the broker (None), or never will be (FrameError or BusError)."""
+"""Called once a record is safe on the broker (None), or never will be (FrameError or BusError; a
+TopicGoneError where it may be sent again once the topic is there)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class Assigned:
 class Offsets(Protocol):
     """Looks offsets of one topic up."""
 
+    @property
+    def id(self) -> str:
+        """Return the id of the log: a topic deleted and made again has another. Empty where unknown."""
+
     def edges(self, partition: int) -> tuple[int, int]:
         """Return the oldest offset kept and the one that the next record gets."""
 
@@ -42,7 +47,7 @@ class Offsets(Protocol):
         """Return the first offset captured at that time or later; the end where there is none."""
 
 
-Start = Callable[[Offsets, int], int]
+Start = Callable[[Offsets, int], Position]
 """Where to begin in a partition without a commit: given the log's offsets and the partition."""
 
 
@@ -57,6 +62,9 @@ class Listener(Protocol):
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Forget these partitions: somebody else has them."""
+
+    def passed(self, partition: int, offset: int) -> None:
+        """Note that there is no further record before this offset; told to bounded runs only."""
 
 
 class Publishing(Protocol):
@@ -97,6 +105,9 @@ class Reading(Protocol):
     def commit_and_wait(self, positions: Mapping[int, Position]) -> None:
         """Commit and wait for the broker's word."""
 
+    def positions(self) -> dict[int, Position | None]:
+        """Return what the group has committed of every partition of the topic, ours or not."""
+
     def close(self) -> None:
         """Leave the group."""
 
@@ -104,14 +115,20 @@ class Reading(Protocol):
 class Connection(Protocol):
     """A bus."""
 
+    @property
+    def away(self) -> bool:
+        """Return whether the broker is known not to answer now."""
+
     def topics(self) -> dict[str, int]:
         """Return every topic but Kafka's own, with its number of partitions."""
 
-    def ensure_topic(self, topic: str, settings: Mapping[str, str] = ...) -> None:
-        """Make the topic where it is missing."""
+    def ensure_topic(self, topic: str, settings: Mapping[str, str] = ..., partitions: int = -1) -> None:
+        """Make the topic where it is missing; without a number, with the broker's own of partitions."""
 
     def publisher(self) -> Publishing:
         """Return a new publisher."""
 
-    def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> Reading:
-        """Return a new member of the group."""
+    def subscriber(
+        self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
+    ) -> Reading:
+        """Return a new member of the group; ``bounded`` when its listener wants to hear of ends."""

@@ -30,6 +30,10 @@ class BrokerAwayError(BusError):
     """The broker does not answer now; it may again."""
 
 
+class TopicGoneError(BusError):
+    """The topic is no longer there: made anew, it takes what was sent."""
+
+
 class TooManyFailuresError(ImagebusError):
     """A filter failed on so many frames in a row that the filter itself must be at fault: exit 1."""
 

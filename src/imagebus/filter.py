@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Annotated, ClassVar, NoReturn, Self
@@ -12,11 +13,10 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from imagebus import program, start
-from imagebus.bus import Bus
-from imagebus.frame import Frame
+from imagebus import moment, program, start
+from imagebus.frame import LIVE, Frame
 from imagebus.options import BusOptions, Field
-from imagebus.start import Start
+from imagebus.start import Moment, Start
 from imagebus.topics import SOURCE, Topic
 from imagebus.version import VERSION
 
@@ -41,6 +41,11 @@ def _freshness(value: str | float) -> float:
     return seconds
 
 
+def _run_name() -> str:
+    at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment.now_ms() / 1000))
+    return f"replay-{at}"
+
+
 Name = Annotated[str, AfterValidator(_name)]
 Freshness = Annotated[float, BeforeValidator(_freshness)]
 
@@ -59,6 +64,24 @@ class FilterOptions(BusOptions):
         2.0, description="skip frames older than so many seconds, but never a camera's newest; or all, latest"
     )
 
+    __annotations__["from"] = "Moment"  # the flag --from; a word that Python keeps for itself
+    vars()["from"] = Field(None, description="process what was captured from this time on, then exit")
+    until: Moment = Field(None, description="process what was captured before this time, then exit")
+    run: str = Field("", description="name of such a bounded run; the same name goes on where it ended")
+    batch: int = Field(1, ge=1, le=256, description="process up to so many frames at once")
+    batch_wait: float = Field(0.0, ge=0, le=10, description="wait up to so many seconds for a full batch")
+    workers: int = Field(1, ge=1, le=64, description="processes that share the work")
+    partitions: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="partitions of topics made here; by default the broker's own number",
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="serve Prometheus metrics here; 0 takes a free port"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address to serve metrics on")
+
     @model_validator(mode="after")
     def _no_cycle(self) -> Self:
         if self.input == self.topic:
@@ -67,10 +90,51 @@ class FilterOptions(BusOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        begin, end = self.from_ms, self.until_ms
+        if end is not None and end > moment.now_ms():
+            raise ValueError("--until lies ahead: what will be captured until then is not in the log yet")
+        if begin is not None and begin >= (moment.now_ms() if end is None else end):
+            raise ValueError("--from is not before --until" if end else "--from lies ahead")
+        if self.run and not self.is_bounded:
+            raise ValueError(f"--run {self.run} names a bounded run: give --from or --until too")
+        if len(self.run.encode()) > 256 or self.run == LIVE:
+            raise ValueError(f"--run is a name of at most 256 bytes other than {LIVE}")
+        return self
+
+    @property
+    def from_ms(self) -> int | None:
+        """Return where a bounded run begins, Unix ms."""
+        found: int | None = getattr(self, "from")
+        return found
+
+    @property
+    def until_ms(self) -> int | None:
+        """Return where a bounded run ends, Unix ms; None where it does not, or ends with the log."""
+        return None if self.until is None else int(self.until)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a range was asked for, at whose end the program exits."""
+        return self.from_ms is not None or self.until is not None
+
+    @property
+    def max_age_s(self) -> float:
+        """Return how old a frame may be, seconds; a bounded run skips none unless it was told to."""
+        told = "freshness" in self.model_fields_set
+        return self.freshness if told or not self.is_bounded else inf
+
+    @cached_property
+    def run_name(self) -> str:
+        """Return the name of this run: ``live``, or that of the bounded run."""
+        return (self.run or _run_name()) if self.is_bounded else LIVE
+
     @property
     def group_id(self) -> str:
-        """Return the group: every stage that differs in name, input or topic sees every frame."""
-        return self.group or f"imagebus.{quote(self.name, safe='')}.{self.input}.{self.topic}"
+        """Return the group: every stage that differs in name, input, topic or run sees every frame."""
+        run = f".{quote(self.run_name, safe='')}" if self.is_bounded else ""
+        return self.group or f"imagebus.{quote(self.name, safe='')}.{self.input}.{self.topic}{run}"
 
 
 class Filter:
@@ -82,9 +146,13 @@ class Filter:
 
     Options: ClassVar[type[FilterOptions]] = FilterOptions
     version: ClassVar[str] = VERSION
+    pixels: ClassVar[bool] = True
+    """False: it reads ``<INPUT>.META``, frames without pictures, and writes ``<TOPIC>.META``."""
 
     def __init__(self, options: FilterOptions) -> None:
         self.options = options
+        self._holding: list[Frame] = []
+        self._dropped: list[Frame] = []
 
     def start(self) -> None:
         """Load models and the like; called once, before the first frame."""
@@ -95,6 +163,42 @@ class Filter:
         An exception makes this one frame a dead letter; after twenty in a row the service stops.
         """
         raise NotImplementedError
+
+    def process_batch(self, frames: Sequence[Frame]) -> Sequence[Result]:
+        """Return one result for each frame; a filter may have this in place of ``process``, or besides.
+
+        The frames are of all cameras. If it raises, each frame is tried again alone, by ``process`` or as a
+        batch of one.
+        """
+        raise NotImplementedError
+
+    def sources(self, gained: frozenset[str], lost: frozenset[str]) -> None:
+        """Take note of the cameras that are now this worker's, and of those that are no longer.
+
+        A camera is gained right before its first frame. What was held back of one that is lost is forgotten:
+        whoever has it now is given those frames anew.
+        """
+
+    def end(self) -> Result:
+        """Return what was held back: a bounded run has come to its end."""
+        return None
+
+    def hold(self, frame: Frame) -> None:
+        """Hold back the frame given to ``process``: nothing of it is published or committed yet.
+
+        It is done with when a later call returns a frame with its identity, or says ``drop``.
+        """
+        self._holding.append(frame)
+
+    def drop(self, frame: Frame) -> None:
+        """Let go of a frame that was held back, without a result: it was filtered out."""
+        self._dropped.append(frame)
+
+    def take_holds(self) -> tuple[list[Frame], list[Frame]]:
+        """Return what was held and dropped since the last call; for the runner."""
+        taken = (self._holding, self._dropped)
+        self._holding, self._dropped = [], []
+        return taken
 
     def stop(self) -> None:
         """Let go of what ``start`` took; called once, after the last frame."""
@@ -120,10 +224,6 @@ class Filter:
 
     @classmethod
     def _run(cls, argv: Sequence[str] | None) -> None:
-        from imagebus.runner import Runner  # the runner knows filters, not the other way round
+        from imagebus import service  # it knows filters, not the other way round
 
-        options = cls.Options.parse(argv, description=cls.__doc__)
-        runner = Runner(cls(options), Bus(options.kafka, options.kafka_config))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: runner.stop())
-        runner.run()
+        service.run(cls, argv)

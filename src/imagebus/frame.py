@@ -76,7 +76,8 @@ class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One picture on the bus; immutable. ``docs/frame.md`` specifies the bytes.
 
     ``(source, epoch, sequence)`` names the picture for ever, ``run`` the replay that a result is of.
-    ``width`` and ``height`` are those of ``image``, a JPEG; boxes refer to its pixels.
+    ``width`` and ``height`` are those of ``image``, a JPEG; boxes refer to its pixels. Of a frame from META,
+    ``image`` is empty.
     """
 
     source: Name
@@ -104,8 +105,10 @@ class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         stay at least that long, which costs a fraction of the time.
 
         Raises:
-            FrameError: the picture cannot be decoded whole.
+            FrameError: the picture cannot be decoded whole, or did not come along (``Filter.pixels``).
         """
+        if not self.image:
+            raise FrameError("this frame came from META, without its picture", "picture")
         return jpeg.decode(self.image, min_width_px, min_height_px)
 
     def with_image(self, image: bytes | np.ndarray[Any, np.dtype[np.uint8]], quality: int = 85) -> Frame:

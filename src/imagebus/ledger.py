@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 
-from imagebus.connection import Assigned, Position
+import msgspec
 
-OUTPUT = "output"
-FILTERED = "filtered"
-DEAD = "dead"
-EXPIRED = "expired"
-SKIPPED_STALE = "skipped.stale"
+from imagebus import commit
+from imagebus.commit import EXPIRED
+from imagebus.connection import Assigned, Position
 
 
 class Ledger:
@@ -22,37 +19,80 @@ class Ledger:
     """
 
     def __init__(self, assigned: Assigned) -> None:
-        self._begin, self._counts = _read(assigned.position)
+        self._commit = commit.read(assigned.position)
+        self._counts = Counter(self._commit.counts)
+        self._gaps = self._commit.gaps
         self._open: deque[int] = deque()
         self._outcomes: dict[int, str] = {}
-        self._next = assigned.position.offset
-        if assigned.low > self._next:
-            self._counts[EXPIRED] += assigned.low - self._next
-            self._next = assigned.low
+        self._next = self._expected = assigned.position.offset
+        low = assigned.low if self.end is None else min(assigned.low, self.end)
+        if low > self._next:
+            self._counts[EXPIRED] += low - self._next
+            self._next = self._expected = low
         self._committed = self._first = assigned.position
 
+    @property
+    def end(self) -> int | None:
+        """Return the offset at which a bounded run ends."""
+        return self._commit.end
+
+    @property
+    def log(self) -> str:
+        """Return the id of the log that is counted."""
+        return self._commit.log
+
+    @property
+    def is_read_to_its_end(self) -> bool:
+        """Whether a bounded run has read all that it will of this partition."""
+        return self.end is not None and self._expected >= self.end
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a bounded run has finished this partition."""
+        return self.end is not None and self._next >= self.end
+
     def received(self, offset: int) -> bool:
-        """Take a record in; false where it was taken before, as after a fetch that was repeated."""
-        if offset < self._next or (self._open and offset <= self._open[-1]):
+        """Take a record in; false where it lies beyond the end, or was taken before (a repeated fetch)."""
+        self.passed(offset)
+        if offset < self._expected or (self.end is not None and offset >= self.end):
             return False
         self._open.append(offset)
+        self._expected = offset + 1
         return True
+
+    def passed(self, offset: int) -> None:
+        """Take note that there is no further record before this offset."""
+        if self.end is not None:
+            offset = min(offset, self.end)
+        if offset > self._expected:
+            self._gaps += offset - self._expected
+            self._expected = offset
+            self._advance()
 
     def done(self, offset: int, outcome: str) -> None:
         """Give a received record its one outcome."""
         if offset in self._outcomes or offset < self._next:
             raise ValueError(f"offset {offset} has an outcome already")
         self._outcomes[offset] = outcome
+        self._advance()
+
+    def _advance(self) -> None:
         while self._open and (finished := self._outcomes.pop(self._open[0], None)):
             self._next = self._open.popleft() + 1
             self._counts[finished] += 1
+        if not self._open:
+            self._next = self._expected
 
     @property
     def position(self) -> Position:
         """Return what may be committed: the next offset, and the counts of all records before it."""
         counts = {outcome: count for outcome, count in sorted(self._counts.items()) if count}
-        metadata = json.dumps({"v": 1, "from": self._begin, **counts}, separators=(",", ":"))
-        return Position(self._next, metadata)
+        gaps = self._gaps - self._gaps_ahead()
+        return msgspec.structs.replace(self._commit, counts=counts, gaps=gaps).at(self._next)
+
+    def _gaps_ahead(self) -> int:
+        """Count the offsets without a record that lie behind the first record that is not finished."""
+        return self._expected - self._next - len(self._open)
 
     @property
     def unfinished(self) -> int:
@@ -73,20 +113,3 @@ class Ledger:
             return None
         self._committed = self.position
         return self._committed
-
-
-def counts_of(position: Position) -> dict[str, int]:
-    """Return the outcomes that a commit carries, by name."""
-    return dict(_read(position)[1])
-
-
-def _read(position: Position) -> tuple[int, Counter[str]]:
-    """Return where counting began and the counts; a commit of another client begins anew."""
-    try:
-        found = json.loads(position.metadata)
-        begin = found.pop("from")
-        if found.pop("v") != 1 or not all(isinstance(value, int) for value in (begin, *found.values())):
-            raise ValueError(position.metadata)
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return position.offset, Counter()
-    return begin, Counter(found)

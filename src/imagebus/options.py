@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,6 +21,7 @@ from pydantic_settings import (
 from pydantic_settings import CliPositionalArg as Positional
 
 from imagebus.errors import ConfigurationError
+from imagebus.moment import AGO
 from imagebus.text import printable
 
 __all__ = ["BusOptions", "Field", "Options", "Positional"]
@@ -63,7 +65,7 @@ class Options(BaseSettings):
             cli_avoid_json=True,
         )
         _polish(parser)
-        args = None if argv is None else list(argv)
+        args = _joined(sys.argv[1:] if argv is None else argv)
         try:
             return CliApp.run(cls, cli_args=args, cli_settings_source=source)
         except ValidationError as error:
@@ -89,6 +91,17 @@ class BusOptions(Options):
         None, description="file of librdkafka properties (TLS, SASL ...), one key=value a line"
     )
     quiet: bool = Field(False, description="do not print a line a frame")
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Join ``--start -5m`` to one word: argparse would take the moment for a flag."""
+    found: list[str] = []
+    for word in words:
+        if AGO.fullmatch(word) and found and found[-1].startswith("--") and "=" not in found[-1]:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _polish(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What goes out for one input: frames, or a dead letter."""
+"""What goes out for one input: frames, each with its META beside it, or a dead letter."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from imagebus import codec, trace
 from imagebus.errors import FrameError
 from imagebus.frame import Frame
 from imagebus.record import Headers, Record
-from imagebus.topics import dead_letters_of
+from imagebus.topics import dead_letters_of, meta_of
 
 MAX_HEADERS_BYTES = 64 * 1024
 MAX_AHEAD_NS = 3600 * 10**9
+GROUP = "imagebus.group"
+TOPIC = "imagebus.topic"
+PARTITION = "imagebus.partition"
+OFFSET = "imagebus.offset"
+ONLY_FOR = "imagebus.only-for"
+"""On a dead letter that was sent again: the one group that shall process it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +31,51 @@ class Outgoing:
     timestamp_ms: int
     headers: Headers
 
+    @property
+    def size(self) -> int:
+        """Return how many bytes it holds."""
+        return len(self.value or b"")
 
-def frame_record(frame: Frame, topic: str, traceparent: str) -> Outgoing:
-    """Return the record of a frame: keyed by its source and stamped with its capture time.
+
+def origin(record: Record, group: str) -> Headers:
+    """Return the headers that say of which record something came, and by which group."""
+    return (
+        (GROUP, group.encode()),
+        (TOPIC, record.topic.encode()),
+        (PARTITION, b"%d" % record.partition),
+        (OFFSET, b"%d" % record.offset),
+    )
+
+
+def frame_records(
+    frame: Frame, topic: str, traceparent: str, came_of: Headers = (), *, pixels: bool = True
+) -> list[Outgoing]:
+    """Return the record of a frame, keyed by its source and stamped with its capture time, and that for META.
+
+    Args:
+        came_of: headers that name the record it came of.
+        pixels: whether there is a picture; without one, there is only the record for META.
 
     Raises:
-        FrameError: the frame is beyond a bound of the format, or from the future.
+        FrameError: the frame is beyond a bound of the format, from the future, or its picture is missing.
     """
     if frame.captured_ns > time.time_ns() + MAX_AHEAD_NS:
         # The broker refuses such a record too, but only after a second in which nothing else goes out.
         raise FrameError(f"captured_ns {frame.captured_ns} is more than an hour ahead", "refused")
-    headers = ((trace.HEADER, traceparent.encode()), ("content-type", codec.CONTENT_TYPE.encode()))
-    captured_ms = frame.captured_ns // 1_000_000
-    return Outgoing(topic, frame.source.encode(), codec.encode(frame), captured_ms, headers)
+    if pixels is not bool(frame.image):
+        wrong = "no picture" if pixels else "a picture, in a filter that declares pixels = False"
+        raise FrameError(f"the frame has {wrong}", "picture")
+    key, captured_ms = frame.source.encode(), frame.captured_ns // 1_000_000
+    parent = (trace.HEADER, traceparent.encode())
+    data, meta = codec.encode_both(frame)
+    beside = Outgoing(meta_of(topic), key, meta, captured_ms, (parent, _META_TYPE, *came_of))
+    if not pixels:
+        return [beside]
+    return [Outgoing(topic, key, data, captured_ms, (parent, _FRAME_TYPE, *came_of)), beside]
+
+
+_FRAME_TYPE = ("content-type", codec.CONTENT_TYPE.encode())
+_META_TYPE = ("content-type", codec.META_CONTENT_TYPE.encode())
 
 
 def dead_letter(record: Record, *, reason: str, error: str, stage: str, group: str) -> Outgoing:
@@ -46,16 +84,13 @@ def dead_letter(record: Record, *, reason: str, error: str, stage: str, group: s
     The record's own headers follow under ``original.``, up to 64 KiB of them.
     """
     facts = {
-        "reason": reason,
-        "error": error[:1000],
-        "stage": stage,
-        "group": group,
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "timestamp": str(record.timestamp_ms),
+        "imagebus.reason": reason,
+        "imagebus.error": error[:1000],
+        "imagebus.stage": stage,
+        "imagebus.timestamp": str(record.timestamp_ms),
     }
-    headers = [(f"imagebus.{name}", value.encode("utf-8", "replace")) for name, value in facts.items()]
+    headers = [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]
+    headers += origin(record, group)
     room = MAX_HEADERS_BYTES
     for name, value in record.headers:
         room -= len(name) + len(value or b"")

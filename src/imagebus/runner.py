@@ -3,90 +3,140 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-import msgspec
-
-from imagebus import codec, start, trace
+from imagebus import commit, start
 from imagebus.backlog import Backlog
+from imagebus.commit import DEAD, SKIPPED_OTHER_GROUP, SKIPPED_OUTSIDE
 from imagebus.connection import Assigned, Connection, Position, Reading
 from imagebus.delivery import Delivery
-from imagebus.errors import BrokerAwayError, BusError, FrameError, ModelError, TooManyFailuresError
-from imagebus.filter import Filter, Result
-from imagebus.frame import Frame, Hop
-from imagebus.ledger import DEAD, FILTERED, OUTPUT, SKIPPED_STALE
+from imagebus.errors import BrokerAwayError, BusError
+from imagebus.filter import Filter
 from imagebus.log import say, warn
-from imagebus.outgoing import Outgoing, dead_letter, frame_record
+from imagebus.outcomes import Outcomes, Run
+from imagebus.outgoing import ONLY_FOR, Outgoing, dead_letter
+from imagebus.processing import Item, Processing
 from imagebus.record import Record
+from imagebus.status import Status
 from imagebus.text import printable
-from imagebus.topics import DEAD_LETTER_SETTINGS, dead_letters_of
+from imagebus.topics import (
+    DEAD_LETTER_SETTINGS,
+    LASTING,
+    META_SETTINGS,
+    OUTCOMES,
+    OUTCOMES_SETTINGS,
+    SETTINGS,
+    dead_letters_of,
+    meta_of,
+)
 
-FAILURES_IN_A_ROW = 20
 IDLE_S = 0.2
 DRAIN_S = 3.0
 CATCH_UP_S = 2.0
+LISTEN_EVERY_S = 1.0
+"""So often a filter that takes nothing in still hears what becomes of its group."""
+LOOK_ROUND_S = 1.0
 
 
 class Runner:
-    """Runs one filter on one bus, in the thread that calls ``run``."""
+    """Runs one filter on one bus, in the thread that calls ``run``.
+
+    Attributes:
+        status: how it does; others may read it at any time.
+    """
 
     def __init__(self, filter: Filter, bus: Connection) -> None:
+        self.status = Status()
         self._filter = filter
-        self._options = filter.options
+        self._options = options = filter.options
         self._bus = bus
+        self._input = options.input if filter.pixels else meta_of(options.input)
         self._stopping = False
-        self._failures = 0
         self._failure: Exception | None = None
         self._processed = 0
         self._busy_s = 0.0
-        self._dead_letters_ready = False
+        self._ready: set[str] = set()
+        self._keeps_notes = True
         self._was_away = False
-        self._backlog = Backlog(self._options.freshness)
-        self._delivery = Delivery(bus.publisher(), self._dead_letter)
+        self._read_at = self._looked_at = 0.0
+        self._batch_since: float | None = None
+        self._work_ms = Expected()
+        self._backlog = Backlog(options.max_age_s)
+        self._delivery = Delivery(bus.publisher(), self._dead_letter, self._note, self._make_again)
+        self.status.finished = self._delivery.finished
+        self._processing = Processing(filter, self.status, self._delivery.publish, self._bury, self._tell)
 
     def stop(self) -> None:
-        """Ask ``run`` to finish the frame in work, wait for acknowledgements, commit and return."""
+        """Ask ``run`` to finish the frames in work, wait for acknowledgements, commit and return."""
         self._stopping = True
 
     def run(self) -> None:
-        """Run until ``stop``.
+        """Run until ``stop``, or until the end of a bounded run.
 
         Raises:
             BusError: the broker refuses for good.
             TooManyFailuresError: the filter failed on twenty frames in a row.
         """
-        start_at = self._prepare()
+        plan = self._prepare()
         if self._stopping:
             return
         self._filter.start()
-        subscriber = self._bus.subscriber(
-            self._options.input, self._options.group_id, start.resolver(start_at), self
-        )
+        bounded = self._options.is_bounded
+        subscriber = self._bus.subscriber(self._input, self._options.group_id, plan, self, bounded=bounded)
+        self.status.ready = True
         try:
             self._work_until_stopped(subscriber)
         finally:
+            self.status.ready = False
             self._finish(subscriber)
             self._filter.stop()
 
-    def _prepare(self) -> str | int:
-        """Make the output topic and wait for the input; return where a new group begins."""
-        start_at: str | int = self._options.start
+    def _prepare(self) -> start.Plan:
+        """Make the output topics and wait for the input; return where a new group begins and ends."""
+        begin: str | int = self._options.start
         began_ms = time.time_ns() // 1_000_000
-        self._until_answered(lambda: self._bus.ensure_topic(self._options.topic))
+        for topic in self._outputs:
+            self._until_answered(lambda topic=topic: self._make(topic))  # type: ignore[misc]
         waited = False
         while not self._stopping and not self._until_answered(self._has_input):
             if not waited:
-                warn(f"topic {self._options.input} does not exist yet; waiting for it")
+                warn(f"topic {self._input} does not exist yet; waiting for it")
             waited = True
             time.sleep(0.5)
         # Who waited for a topic wants all of it, from its first frame on.
-        if start_at == start.LATEST and waited:
-            return start.EARLIEST
+        if begin == start.LATEST and waited:
+            begin = start.EARLIEST
         # Who was there before the broker wants what came since; by now its end lies behind that.
-        return began_ms if start_at == start.LATEST and self._was_away else start_at
+        elif begin == start.LATEST and self._was_away:
+            begin = began_ms
+        if self._options.is_bounded:
+            begin = start.EARLIEST if self._options.from_ms is None else self._options.from_ms
+            until_ms = began_ms if self._options.until_ms is None else self._options.until_ms
+            return start.Plan(begin, until_ms, self._options.topic)
+        return start.Plan(begin, None, self._options.topic)
+
+    @property
+    def _outputs(self) -> list[str]:
+        topic = self._options.topic
+        return [topic, meta_of(topic)] if self._filter.pixels else [meta_of(topic)]
+
+    def _make(self, topic: str) -> None:
+        """Make a topic where it is missing."""
+        if topic in self._outputs:
+            settings = SETTINGS if topic == self._options.topic else META_SETTINGS
+            lasting = LASTING if self._options.is_bounded else {}
+            self._bus.ensure_topic(topic, {**settings, **lasting}, self._options.partitions or -1)
+        elif topic == OUTCOMES:
+            self._bus.ensure_topic(topic, OUTCOMES_SETTINGS, 1)
+        else:
+            self._bus.ensure_topic(topic, DEAD_LETTER_SETTINGS)
+
+    def _make_again(self, topic: str) -> None:
+        warn(f"topic {topic} is gone; making it anew")
+        self._until_answered(lambda: self._make(topic))
 
     def _has_input(self) -> bool:
-        return self._options.input in self._bus.topics()
+        return self._input in self._bus.topics()
 
     def _until_answered(self, ask: Callable[[], bool | None]) -> bool:
         told = False
@@ -103,6 +153,8 @@ class Runner:
     def _work_until_stopped(self, subscriber: Reading) -> None:
         while not self._stopping:
             self._step(subscriber)
+            if self._options.is_bounded and self._is_over(subscriber):
+                return
         self._catch_up(self._delivery.partitions)
 
     def _step(self, subscriber: Reading) -> None:
@@ -111,101 +163,136 @@ class Runner:
         self._delivery.serve()
         if positions := self._delivery.due():
             subscriber.commit(positions)
-        if not self._backlog.full:
-            self._take_in(subscriber.read(100, 0.0 if self._backlog else IDLE_S))
-        for stale in self._backlog.stale(time.time_ns() // 1_000_000):
-            self._delivery.publish(stale, [], SKIPPED_STALE)
-        if not self._delivery.busy and (record := self._backlog.take()) is not None:
-            self._work(record)
+        self._read(subscriber)
+        self._skip_stale()
+        if not self._delivery.busy and (records := self._next_batch()):
+            self._work(records)
+        self._take_stock()
+
+    def _read(self, subscriber: Reading) -> None:
+        """Take in what is there; of a live filter all of it, so that the newest of each source is known."""
+        if self._backlog.full:
+            # The group drops whoever is silent for minutes, as while the broker is away.
+            if time.monotonic() > self._read_at + LISTEN_EVERY_S:
+                self._take_in(subscriber.read(1, 0.0))
+            return
+        wait_s = 0.0 if self._backlog and not self._waits_for_batch else IDLE_S
+        if self._waits_for_batch:
+            wait_s = min(wait_s, self._options.batch_wait)
+        records = subscriber.read(100, wait_s)
+        self._take_in(records)
+        while records and not self._backlog.full and not self._backlog.keeps_all:
+            self._skip_stale()
+            records = subscriber.read(100, 0.0)
+            self._take_in(records)
+
+    def _skip_stale(self) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        for record, reason in self._backlog.stale(now_ms, self._work_ms.most):
+            self._delivery.publish(record, [], reason)
 
     def _take_in(self, records: Iterable[Record]) -> None:
+        self._read_at = time.monotonic()
+        now_ms = time.time_ns() // 1_000_000
         for record in records:
-            if self._delivery.received(record):
-                self._backlog.add(record)
+            if not self._delivery.received(record):
+                continue
+            self.status.received += 1
+            self.status.received_bytes += len(record.value or b"")
+            wanted_by = record.header(ONLY_FOR)
+            if wanted_by and wanted_by != self._options.group_id:
+                self._delivery.publish(record, [], SKIPPED_OTHER_GROUP)
+            elif self._is_outside(record):
+                self._delivery.publish(record, [], SKIPPED_OUTSIDE)
+            else:
+                self._backlog.add(record, now_ms, unskippable=bool(wanted_by))
 
-    def _work(self, record: Record) -> None:
-        """Have one record processed, and publish what comes of it."""
-        received_ns, began = time.time_ns(), time.perf_counter()
-        try:
-            frame = codec.decode(record.value or b"")
-            self._refuse_cycle(frame)
-            results = self._processed_frames(frame)
-            outgoing = [self._sealed(result, record, received_ns) for result in results]
-        except FrameError as error:
-            self._bury(record, error.reason, str(error))
-            return
-        except (MemoryError, ModelError):
-            raise
-        except Exception as error:  # noqa: BLE001  a filter's fault is the frame's outcome, not our end
-            self._failed(record, error)
-            return
-        self._failures = 0
-        self._delivery.publish(record, outgoing, OUTPUT if outgoing else FILTERED)
-        self._tell(record, results, time.perf_counter() - began)
+    def _is_outside(self, record: Record) -> bool:
+        begin, end = self._options.from_ms, self._options.until_ms
+        before = begin is not None and record.timestamp_ms < begin
+        return before or (end is not None and record.timestamp_ms >= end)
 
-    def _processed_frames(self, frame: Frame) -> list[Frame]:
-        result: Result = self._filter.process(frame)
-        if result is None:
+    @property
+    def _waits_for_batch(self) -> bool:
+        """Whether there is something to do, but a fuller batch is worth waiting for."""
+        if not self._backlog or len(self._backlog) >= self._options.batch or not self._options.batch_wait:
+            self._batch_since = None
+            return False
+        self._batch_since = self._batch_since or time.monotonic()
+        return time.monotonic() - self._batch_since < self._options.batch_wait and not self._stopping
+
+    def _next_batch(self) -> list[Record]:
+        if self._waits_for_batch:
             return []
-        return [result] if isinstance(result, Frame) else list(result)
+        self._batch_since = None
+        records: list[Record] = []
+        while len(records) < self._options.batch and (record := self._backlog.take()) is not None:
+            records.append(record)
+        return records
 
-    def _sealed(self, frame: Frame, record: Record, received_ns: int) -> Outgoing:
-        """Complete the hop in the frame's trail and make its record."""
-        hop = Hop(
-            self._options.name,
-            self._filter.kind(),
-            self._filter.version,
-            self._options.topic,
-            received_ns,
-            time.time_ns(),
-        )
-        trail = frame.trail
-        if trail and trail[-1].is_open:
-            claim, trail = trail[-1], trail[:-1]
-            hop = msgspec.structs.replace(
-                hop, model=claim.model, searched=claim.searched, threshold=claim.threshold
-            )
-        sealed = msgspec.structs.replace(frame, trail=(*trail, hop))
-        return frame_record(sealed, self._options.topic, trace.proceed(record.header(trace.HEADER)))
+    def _work(self, records: Sequence[Record]) -> None:
+        began = time.perf_counter()
+        self._processing.work(records)
+        self._work_ms.observe((time.perf_counter() - began) * 1000)
 
-    def _refuse_cycle(self, frame: Frame) -> None:
-        here = (self._options.name, self._options.topic)
-        if any((hop.stage, hop.topic) == here for hop in frame.trail):
-            raise FrameError(f"stage {here[0]} has written this frame to {here[1]} before: a cycle", "cycle")
-
-    def _failed(self, record: Record, error: Exception) -> None:
-        self._failures += 1
-        what = f"{type(error).__name__}: {error}"
-        self._bury(record, "error", what)
-        if self._failures >= FAILURES_IN_A_ROW:
-            raise TooManyFailuresError(
-                f"{self._options.name} failed on {self._failures} frames in a row, last with {what}"
-            ) from error
+    def _take_stock(self) -> None:
+        status = self.status
+        status.stepped_ns = time.monotonic_ns()
+        status.waiting = len(self._backlog)
+        status.unacknowledged = self._delivery.pending
+        status.published, status.published_bytes = self._delivery.sent, self._delivery.sent_bytes
+        status.away = self._bus.away
 
     def _bury(self, record: Record, reason: str, error: str) -> None:
         warn(f"{record.topic}[{record.partition}]@{record.offset} becomes a dead letter ({reason}): {error}")
         self._delivery.publish(record, [self._dead_letter(record, reason, error)], DEAD)
 
     def _dead_letter(self, record: Record, reason: str, error: str) -> Outgoing:
-        if not self._dead_letters_ready:
-            topic = dead_letters_of(self._options.input)
-            self._until_answered(lambda: self._bus.ensure_topic(topic, DEAD_LETTER_SETTINGS))
-            self._dead_letters_ready = True
+        self._make_once(dead_letters_of(record.topic))
         return dead_letter(
             record, reason=reason, error=error, stage=self._options.name, group=self._options.group_id
         )
 
-    def _tell(self, record: Record, results: list[Frame], took_s: float) -> None:
+    def _make_once(self, topic: str) -> None:
+        if topic not in self._ready:
+            self._until_answered(lambda: self._make(topic))
+            self._ready.add(topic)
+
+    def _note(self, partition: int, log: str, runs: list[Run]) -> Outcomes | None:
+        if not self._keeps_notes:
+            return None
+        try:
+            self._make_once(OUTCOMES)
+        except BusError as error:
+            warn(f"which frames are skipped and filtered out is counted, but not noted: {error}")
+            self._keeps_notes = False
+            return None
+        return Outcomes(self._options.group_id, self._input, partition, runs, log)
+
+    def _tell(self, item: Item, took_s: float) -> None:
         """Print the line of one input: what was found, its time and the average."""
         self._processed += 1
         self._busy_s += took_s
         if self._options.quiet:
             return
-        found = "; ".join(self._filter.describe(frame) for frame in results) or "filtered out"
-        name = results[0].source if results else (record.key or b"").decode("utf-8", "replace")
-        number = f" #{results[0].sequence}" if results else ""
+        found = "; ".join(self._filter.describe(frame) for frame in item.results) or "filtered out"
         average_ms = self._busy_s / self._processed * 1000
-        say(f"{printable(f'{name}{number}: {found}')} | {took_s * 1000:.1f} ms, average {average_ms:.1f} ms")
+        name = printable(f"{item.frame.source} #{item.frame.sequence}: {found}")
+        say(f"{name} | {took_s * 1000:.1f} ms, average {average_ms:.1f} ms")
+
+    def _is_over(self, subscriber: Reading) -> bool:
+        """Whether a bounded run has come to its end, in all partitions, whoever has them."""
+        if len(self._backlog) or not self._delivery.is_read_to_its_end:
+            return False
+        if self._processing.held:
+            self._processing.end()
+        if time.monotonic() < self._looked_at + LOOK_ROUND_S or not self._delivery.is_complete:
+            return False
+        self._looked_at = time.monotonic()
+        try:
+            return all(_is_complete(position) for position in subscriber.positions().values())
+        except BrokerAwayError:
+            return False
 
     def _catch_up(self, partitions: Collection[int]) -> None:
         """Abandon what waits of these partitions, but process what lies before a finished frame.
@@ -219,7 +306,7 @@ class Runner:
         give_up = time.monotonic() + CATCH_UP_S
         for record in waiting:
             if self._delivery.is_overtaken(record) and time.monotonic() < give_up:
-                self._work(record)
+                self._work([record])
 
     def _finish(self, subscriber: Reading) -> None:
         """Wait for what is under way, commit it and leave the group."""
@@ -231,11 +318,13 @@ class Runner:
         except BusError as error:
             warn(f"{error}; frames after the last commit will be processed again")
         finally:
+            self._take_stock()
             subscriber.close()
 
     def assigned(self, partitions: Iterable[Assigned]) -> None:
         """Begin with partitions that the group gave us."""
         self._delivery.begin(list(partitions))
+        self.status.partitions = tuple(sorted(self._delivery.partitions))
 
     def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
         """Abandon what waits of these partitions, finish what is under way, return what to commit."""
@@ -247,10 +336,49 @@ class Runner:
         except Exception as error:  # noqa: BLE001  the client can't carry it out of here: the next step does
             self._failure = error
         self._delivery.drain(DRAIN_S)
-        return self._delivery.end(gone)
+        return self._let_go(gone)
 
     def lost(self, partitions: Iterable[int]) -> None:
         """Forget partitions that somebody else has by now."""
         gone = set(partitions)
         self._backlog.discard(lambda record: record.partition in gone)
-        self._delivery.end(list(gone))
+        self._let_go(list(gone))
+
+    def passed(self, partition: int, offset: int) -> None:
+        """Note that there is no further record before this offset."""
+        self._delivery.passed(partition, offset)
+
+    def _let_go(self, partitions: list[int]) -> dict[int, Position]:
+        try:
+            self._processing.lose(partitions)
+        except Exception as error:  # noqa: BLE001  a fault of the filter; see revoked
+            self._failure = error
+        ended = self._delivery.end(partitions)
+        self.status.partitions = tuple(sorted(self._delivery.partitions))
+        return ended
+
+
+class Expected:
+    """How long work takes at most, as a rule: the mean and four mean deviations (RFC 6298), ms."""
+
+    def __init__(self) -> None:
+        self._mean = self._deviation = 0.0
+        self._any = False
+
+    def observe(self, took_ms: float) -> None:
+        """Take a duration in."""
+        if not self._any:
+            self._mean, self._deviation, self._any = took_ms, took_ms / 2, True
+            return
+        self._deviation += (abs(took_ms - self._mean) - self._deviation) / 4
+        self._mean += (took_ms - self._mean) / 8
+
+    @property
+    def most(self) -> float:
+        """Return the estimate."""
+        return self._mean + 4 * self._deviation
+
+
+def _is_complete(position: Position | None) -> bool:
+    end = commit.read(position).end if position else None
+    return position is not None and end is not None and position.offset >= end

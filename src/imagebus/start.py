@@ -1,40 +1,56 @@
-"""Where a group begins to read that never read before."""
+"""Where a group begins to read that never read before, and where a bounded run ends."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from imagebus.connection import Offsets
-from imagebus.connection import Start as Resolve
+from imagebus import moment
+from imagebus.commit import Commit
+from imagebus.connection import Offsets, Position
 
 LATEST = "latest"
 EARLIEST = "earliest"
+LATE_MS = 10 * 60 * 1000
+"""How much later than its neighbours a frame may come to the log and still be found by a bounded run."""
 
 
 def parse(value: str | int) -> str | int:
-    """Return ``latest``, ``earliest``, or Unix milliseconds from an ISO 8601 time (local without a zone)."""
-    if isinstance(value, int) or value in (LATEST, EARLIEST):
-        return value
+    """Return ``latest``, ``earliest``, or Unix milliseconds."""
     try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError("latest, earliest or a time like 2026-11-21T14:00:00+01:00 is wanted") from None
-    return int(moment.astimezone().timestamp() * 1000)
+        return value if value in (LATEST, EARLIEST) else moment.parse(value)
+    except ValueError as error:
+        raise ValueError(f"latest, earliest or {error}") from None
+
+
+def _moment(value: str | int | None) -> int | None:
+    return None if value is None else moment.parse(value)
 
 
 Start = Annotated[str | int, BeforeValidator(parse)]
+Moment = Annotated[str | int | None, BeforeValidator(_moment)]
 
 
-def resolver(start: str | int) -> Resolve:
-    """Return how the offset to begin at is found in a partition."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Finds where to begin in a partition, and where a bounded run ends.
 
-    def resolve(log: Offsets, partition: int) -> int:
-        if isinstance(start, int):
-            return log.at(partition, start)
+    ``begin`` is ``latest``, ``earliest`` or Unix ms, ``until_ms`` None where the run has no end, ``topic``
+    where the group writes.
+    """
+
+    begin: str | int
+    until_ms: int | None = None
+    topic: str = ""
+
+    def __call__(self, log: Offsets, partition: int) -> Position:
+        """Return the first position of a partition."""
         low, high = log.edges(partition)
-        return low if start == EARLIEST else high
-
-    return resolve
+        if isinstance(self.begin, int):
+            begin = log.at(partition, self.begin)
+        else:
+            begin = low if self.begin == EARLIEST else high
+        end = None if self.until_ms is None else max(begin, log.at(partition, self.until_ms + LATE_MS))
+        return Commit(begin, topic=self.topic, log=log.id, end=end).at(begin)

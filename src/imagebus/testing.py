@@ -14,9 +14,10 @@ from imagebus import codec, jpeg, trace
 from imagebus.connection import Acknowledged, Assigned, Listener, Position, Start
 from imagebus.filter import Filter
 from imagebus.frame import Detection, Frame, Hop
-from imagebus.outgoing import frame_record
+from imagebus.outgoing import frame_records
 from imagebus.record import Headers, Record
 from imagebus.runner import Runner
+from imagebus.topics import meta_of
 
 
 def make_frame(
@@ -56,6 +57,8 @@ def run_filter(filter: type[Filter], frames: Iterable[Frame], *flags: str) -> li
     for frame in frames:
         bus.put(frame, options.input)
     bus.run(filter(options))
+    if not filter.pixels:
+        return [codec.decode_meta(record.value or b"") for record in bus.log[meta_of(options.topic)]]
     return [codec.decode(record.value or b"") for record in bus.log[options.topic]]
 
 
@@ -74,8 +77,9 @@ class MemoryBus:
 
     def put(self, frame: Frame, topic: str, traceparent: str | None = None) -> None:
         """Append a frame."""
-        record = frame_record(frame, topic, traceparent or trace.begin())
-        self.append(topic, record.key, record.value, record.timestamp_ms, record.headers)
+        pixels = bool(frame.image)
+        for record in frame_records(frame, topic, traceparent or trace.begin(), pixels=pixels):
+            self.append(record.topic, record.key, record.value, record.timestamp_ms, record.headers)
 
     def append(
         self, topic: str, key: bytes | None, value: bytes | None, timestamp_ms: int = 0, headers: Headers = ()
@@ -83,6 +87,11 @@ class MemoryBus:
         """Append any record."""
         log = self.log.setdefault(topic, [])
         log.append(Record(topic, 0, len(log), timestamp_ms, key, value, headers))
+
+    @property
+    def away(self) -> bool:
+        """Return False: it is always there."""
+        return False
 
     def run(self, filter: Filter) -> None:
         """Run a filter until it has read all that its input holds."""
@@ -93,7 +102,7 @@ class MemoryBus:
         """Return all topics; each has one partition."""
         return dict.fromkeys(self.log, 1)
 
-    def ensure_topic(self, topic: str, settings: Mapping[str, str] = {}) -> None:
+    def ensure_topic(self, topic: str, settings: Mapping[str, str] = {}, partitions: int = -1) -> None:
         """Make the topic where it is missing."""
         self.log.setdefault(topic, [])
 
@@ -101,7 +110,9 @@ class MemoryBus:
         """Return a publisher."""
         return MemoryPublisher(self)
 
-    def subscriber(self, topic: str, group: str, start: Start, listener: Listener) -> MemorySubscriber:
+    def subscriber(
+        self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
+    ) -> MemorySubscriber:
         """Return the only member of the group."""
         return MemorySubscriber(self, topic, group, start, listener)
 
@@ -152,10 +163,16 @@ class MemorySubscriber:
         self._bus = bus
         self._topic = topic
         self._place = (group, topic)
-        committed = bus.commits.get(self._place) or Position(start(self, 0))
+        self._listener = listener
+        committed = bus.commits.get(self._place) or start(self, 0)
         bus.commits[self._place] = committed
         self._next = committed.offset
         listener.assigned([Assigned(0, committed, 0)])
+
+    @property
+    def id(self) -> str:
+        """Return the id of the log."""
+        return "memory"
 
     def edges(self, partition: int) -> tuple[int, int]:
         """Return the ends of the log."""
@@ -170,6 +187,8 @@ class MemorySubscriber:
         """Return the next records; stop the runner when it has nothing left to do."""
         records = self._bus.log[self._topic][self._next : self._next + limit]
         self._next += len(records)
+        if not records:
+            self._listener.passed(0, self._next)
         if not records and timeout_s and self._bus.runner:
             self._bus.runner.stop()
         return records
@@ -182,6 +201,10 @@ class MemorySubscriber:
         """Keep the commit."""
         if 0 in positions:
             self._bus.commits[self._place] = positions[0]
+
+    def positions(self) -> dict[int, Position | None]:
+        """Return what was committed."""
+        return {0: self._bus.commits[self._place]}
 
     def close(self) -> None:
         """Leave; nothing to do."""

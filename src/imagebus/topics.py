@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -37,12 +38,64 @@ DEAD_LETTER_SETTINGS = {
     "retention.bytes": str(512 * 1024**2),
 }
 
-LEGAL = re.compile(r"[A-Za-z0-9._-]{1,245}")
+META_SETTINGS = {
+    **SETTINGS,
+    "retention.bytes": str(512 * 1024**2),
+    "segment.bytes": str(16 * 1024**2),
+}
+"""As the frames beside which they stand, at a hundredth of the bytes."""
+
+LASTING = {"retention.ms": "-1"}
+"""What a replay writes is kept by bytes: its old times would expire at once."""
+
+OUTCOMES = "imagebus.outcomes"
+"""Where every filter notes which records it skipped or filtered out."""
+
+OUTCOMES_SETTINGS = {
+    "retention.ms": str(7 * 24 * 3600 * 1000),
+    "retention.bytes": str(512 * 1024**2),
+    "segment.bytes": str(16 * 1024**2),
+    "segment.index.bytes": str(256 * 1024),
+}
+
+SERVICES = "imagebus.services"
+"""Where every running service says each two seconds what it is and how it does."""
+
+SERVICES_SETTINGS = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": str(24 * 3600 * 1000),
+    "segment.ms": str(10 * 60 * 1000),
+    "segment.bytes": str(16 * 1024**2),
+    "segment.index.bytes": str(256 * 1024),
+    "delete.retention.ms": str(60 * 1000),
+    "min.cleanable.dirty.ratio": "0.5",
+}
+
+LEGAL = re.compile(r"[A-Za-z0-9._-]{1,240}")
 
 
 def dead_letters_of(topic: str) -> str:
     """Return the topic that takes what a filter could not process."""
     return f"{topic}.DLQ"
+
+
+def meta_of(topic: str) -> str:
+    """Return the topic that takes the frames of this one without their pictures."""
+    return f"{topic}.META"
+
+
+def unfit(topic: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line on each setting with which the topic would lose or refuse what is written to it."""
+    limit = int(found.get("max.message.bytes", MAX_MESSAGE_BYTES))
+    if "max.message.bytes" in wanted and limit < MAX_RECORD_BYTES:
+        yield f"topic {topic} takes records up to {limit} bytes, a frame may have {MAX_RECORD_BYTES}:"
+        yield "larger frames will become dead letters; raise its max.message.bytes"
+    if "compact" in found.get("cleanup.policy", "") and "cleanup.policy" not in wanted:
+        yield f"topic {topic} is compacted: it forgets all but the newest; set cleanup.policy to delete"
+    kept_ms = int(found.get("retention.ms", -1))
+    if wanted.get("retention.ms") == LASTING["retention.ms"] and kept_ms >= 0:
+        yield f"topic {topic} keeps frames for {kept_ms // 1000} s from their capture: what a replay"
+        yield "writes of older pictures is deleted at once; set retention.ms to -1, or take another topic"
 
 
 def legal(topic: str) -> str:
@@ -52,7 +105,7 @@ def legal(topic: str) -> str:
         ValueError: Kafka would refuse it.
     """
     if not LEGAL.fullmatch(topic) or topic in (".", ".."):
-        raise ValueError("a topic's name is 1 to 245 of the characters A-Z a-z 0-9 . _ -")
+        raise ValueError("a topic's name is 1 to 240 of the characters A-Z a-z 0-9 . _ -")
     return topic
 
 

@@ -23,7 +23,7 @@ from imagebus.bus import Bus
 from imagebus.folders import checkout
 from imagebus.frame import Detection, Frame, Hop, Model
 from imagebus.kafka.process import die_with_parent
-from imagebus.outgoing import frame_record
+from imagebus.outgoing import frame_records
 
 ROOT = checkout()
 assert ROOT is not None
@@ -125,7 +125,7 @@ class Camera:
 
     def show(self, frame: Frame | None = None) -> bytes:
         """Publish a frame, any will do; return the record's bytes."""
-        record = frame_record(frame or self.frame(), self.topic, "")
+        record = frame_records(frame or self.frame(), self.topic, "")[0]
         self.put(record.key, record.value, record.timestamp_ms)
         return record.value or b""
 

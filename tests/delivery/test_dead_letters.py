@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from imagebus.ledger import counts_of
+from imagebus.commit import counts_of
 from imagebus.record import Record
 from tests.broker import Put, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run

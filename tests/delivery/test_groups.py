@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from imagebus.commit import counts_of
 from imagebus.connection import Position
-from imagebus.ledger import counts_of
 from tests.broker import Feeder, Reader, committed, frame_put, fresh, identities, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
 from tests.programs import Program, wait_for

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from imagebus.ledger import counts_of
+from imagebus.commit import counts_of
 from tests.broker import Reader, committed, frame_put, fresh, make_topic, plain_frame, put, topics
 from tests.delivery.conftest import Run
 from tests.programs import Program, wait_for

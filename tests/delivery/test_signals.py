@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgpack
 import pytest
 
-from imagebus.ledger import counts_of
+from imagebus.commit import counts_of
 from tests.broker import Put, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
 from tests.programs import REDACTION, wait_for

@@ -90,7 +90,7 @@ def test_an_old_commit_beyond_what_the_log_keeps_is_counted_as_expired(kafka: st
     from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
-    from imagebus.ledger import counts_of
+    from imagebus.commit import counts_of
 
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")

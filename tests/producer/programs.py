@@ -16,7 +16,7 @@ from imagebus.bus import Bus
 from imagebus.connection import Assigned, Position
 from imagebus.frame import Frame
 from imagebus.record import Record
-from imagebus.start import resolver
+from imagebus.start import EARLIEST, Plan
 
 PROGRAM = Path(__file__).parents[2] / "producer" / "producer.py"
 NO_BROKER = "127.0.0.1:1"
@@ -94,11 +94,14 @@ class _Listener:
     def lost(self, partitions: Iterable[int]) -> None:
         return
 
+    def passed(self, partition: int, offset: int) -> None:
+        return
+
 
 def records_on(kafka: str, topic: str, count: int, within_s: float = 30.0) -> list[Record]:
     """Return at least so many records of the topic, and all that come within a further half second."""
     listener = _Listener()
-    reader = Bus(kafka).subscriber(topic, f"test-{topic}-{time.time_ns()}", resolver("earliest"), listener)
+    reader = Bus(kafka).subscriber(topic, f"test-{topic}-{time.time_ns()}", Plan(EARLIEST), listener)
     found: list[Record] = []
     deadline = time.monotonic() + within_s
     try:

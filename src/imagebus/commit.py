@@ -1,0 +1,72 @@
+"""What a group's commit carries beside its offset: whose log it counts, since when, and how records ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from imagebus.connection import Position
+
+OUTPUT = "output"
+FILTERED = "filtered"
+DEAD = "dead"
+EXPIRED = "expired"
+SKIPPED_STALE = "skipped.stale"
+"""Older than ``--freshness`` allows, and not the newest of its source."""
+SKIPPED_SUPERSEDED = "skipped.superseded"
+"""With ``--freshness latest``: a newer one of its source was there."""
+SKIPPED_OUTSIDE = "skipped.outside"
+"""Of a bounded run: captured before ``--from`` or not before ``--until``."""
+SKIPPED_OTHER_GROUP = "skipped.other-group"
+"""A dead letter that was sent again, for another group."""
+
+OUTCOMES = (
+    OUTPUT,
+    FILTERED,
+    DEAD,
+    EXPIRED,
+    SKIPPED_STALE,
+    SKIPPED_SUPERSEDED,
+    SKIPPED_OUTSIDE,
+    SKIPPED_OTHER_GROUP,
+)
+
+
+class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The metadata of a committed offset, at most a few hundred of the 4,096 bytes that Kafka allows.
+
+    ``begin`` is the offset that counting began at, ``counts`` the records of [begin, offset) by outcome,
+    ``log`` the id of the topic (a topic deleted and made again has another), ``topic`` where the group
+    writes, ``end`` the offset at which a bounded run ends. Logs have gaps: offset - begin is the sum of the
+    counts and ``gaps``.
+    """
+
+    begin: int = msgspec.field(name="from")
+    counts: dict[str, int] = {}
+    gaps: int = 0
+    topic: str = ""
+    log: str = ""
+    end: int | None = None
+    v: Literal[1] = 1
+
+    def at(self, offset: int) -> Position:
+        """Return the position that carries this."""
+        return Position(offset, _encoder.encode(self).decode())
+
+
+def read(position: Position) -> Commit:
+    """Return what a position carries; a commit of another client begins to count anew."""
+    try:
+        return _decoder.decode(position.metadata)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return Commit(position.offset)
+
+
+def counts_of(position: Position) -> dict[str, int]:
+    """Return the outcomes that a commit carries, by name."""
+    return read(position).counts
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Commit)
