@@ -92,11 +92,15 @@ class FilterOptions(BusOptions):
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
-        begin, end = self.from_ms, self.until_ms
-        if end is not None and end > moment.now_ms():
-            raise ValueError("--until lies ahead: what will be captured until then is not in the log yet")
-        if begin is not None and begin >= (moment.now_ms() if end is None else end):
-            raise ValueError("--from is not before --until" if end else "--from lies ahead")
+        begin, end, now = self.from_ms, self.until_ms, moment.now_ms()
+        if end is not None and end > now:
+            raise ValueError(
+                f"--until: {moment.text(end)} lies ahead: what will be captured is not in the log yet"
+            )
+        if begin is not None and begin >= now:
+            raise ValueError(f"--from: {moment.text(begin)} lies ahead: nothing is captured since")
+        if begin is not None and end is not None and begin >= end:
+            raise ValueError(f"--from: {moment.text(begin)} is not before --until, {moment.text(end)}")
         if self.run and not self.is_bounded:
             raise ValueError(f"--run {self.run} names a bounded run: give --from or --until too")
         if len(self.run.encode()) > 256 or self.run == LIVE:

@@ -18,11 +18,20 @@ LATE_MS = 10 * 60 * 1000
 
 
 def parse(value: str | int) -> str | int:
-    """Return ``latest``, ``earliest``, or Unix milliseconds."""
+    """Return ``latest``, ``earliest``, or Unix milliseconds.
+
+    Raises:
+        ValueError: it is none of these, or lies ahead.
+    """
+    if value in (LATEST, EARLIEST):
+        return value
     try:
-        return value if value in (LATEST, EARLIEST) else moment.parse(value)
+        found = moment.parse(value)
     except ValueError as error:
         raise ValueError(f"latest, earliest or {error}") from None
+    if found > moment.now_ms():
+        raise ValueError("latest, earliest or a time that is past is wanted")
+    return found
 
 
 def _moment(value: str | int | None) -> int | None:
