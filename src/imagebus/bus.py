@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ ANSWER_S = 5.0
 LAST_ANSWER_S = 2.0
 LEAVE_S = 3.0
 LATE_NEWS_S = 2.0
+WATCH_EVERY_S = 2.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG,
@@ -210,12 +212,16 @@ class Bus:
             BrokerAwayError: no answer in time.
             BusError: there is no such topic, or it is not to be seen by us.
         """
-        asked = TopicCollection([topic])
         try:
-            found = self._admin.describe_topics(asked, request_timeout=ANSWER_S)[topic].result()
+            return _id(self._describe(topic).result())
         except KafkaException as error:
             raise _classified(error.args[0], f"topic {topic}") from error
-        return "" if found.topic_id is None else str(found.topic_id)
+
+    def _describe(self, topic: str) -> Future[Any]:
+        found: Future[Any] = self._admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)[
+            topic
+        ]
+        return found
 
     def groups(self) -> list[str]:
         """Return the name of every consumer group, alive or not.
@@ -256,7 +262,8 @@ class Bus:
         self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
     ) -> Subscriber:
         """Return a new member of the group, which reads its share of the topic's partitions."""
-        subscriber = Subscriber(topic, start, listener, self._state, self.log_id)
+        watch = LogWatch(lambda: self._describe(topic))
+        subscriber = Subscriber(topic, start, listener, self._state, self.log_id, watch)
         consumer = self._client(
             Consumer,
             CONSUMING,
@@ -405,14 +412,62 @@ class LogOffsets:
         return int(found) if found >= 0 else self.edges(partition)[1]
 
 
+class LogWatch:
+    """Notices, without waiting, that a topic was deleted and made anew: by its id, asked for now and then.
+
+    The client does not tell: where the new log is long enough, it reads on in its middle.
+
+    Args:
+        describe: asks for the topic's description.
+
+    Attributes:
+        first: the id of the log that was there first; empty where no broker told one.
+    """
+
+    def __init__(self, describe: Callable[[], Future[Any]]) -> None:
+        self._describe = describe
+        self._asked: Future[Any] | None = None
+        self._due = 0.0
+        self._known = self.first = ""
+
+    def take(self, log: str) -> None:
+        """Note the id of the log that is being read from now on."""
+        self._known = log
+        self.first = self.first or log
+        self._asked = None  # that answer may be of the log before
+
+    def is_another(self) -> bool:
+        """Whether the topic is by now another than the one noted last."""
+        if self._asked is None:
+            if time.monotonic() >= self._due:
+                self._asked, self._due = self._describe(), time.monotonic() + WATCH_EVERY_S
+            return False
+        if not self._asked.done():
+            return False
+        asked, self._asked = self._asked, None
+        try:
+            found = _id(asked.result())
+        except KafkaException:
+            return False  # away, or gone for now
+        self.first = self.first or found
+        return bool(self._known and found and found != self._known)
+
+
 class Subscriber:
     """A member of a group. All calls, and those of its listener, happen in one thread."""
 
     def __init__(
-        self, topic: str, start: Start, listener: Listener, state: Availability, log_id: Callable[[str], str]
+        self,
+        topic: str,
+        start: Start,
+        listener: Listener,
+        state: Availability,
+        log_id: Callable[[str], str],
+        watch: LogWatch,
     ) -> None:
         self._topic = topic
         self._log_id = log_id
+        self._watch = watch
         self._start = start
         self._listener = listener
         self._state = state
@@ -437,6 +492,9 @@ class Subscriber:
         """
         records = [r for message in _poll(self._consumer, limit, timeout_s) if (r := self._record(message))]
         self._state.check()
+        if self._watch.is_another():
+            warn(f"topic {self._topic} was deleted and made anew; reading it from its beginning")
+            self._begin_anew([place.partition for place in self._consumer.assignment()])
         if self._new:
             self._begin_new()
         return records
@@ -460,11 +518,14 @@ class Subscriber:
         warn(
             f"{self._topic}[{partition}] no longer holds the place of this group; going on from its beginning"
         )
-        self._listener.lost([partition])
-        place = TopicPartition(self._topic, partition)
-        self._consumer.incremental_unassign([place])
-        self._new.append(place)
-        self._moved.add(partition)
+        self._begin_anew([partition])
+
+    def _begin_anew(self, partitions: list[int]) -> None:
+        self._listener.lost(partitions)
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        self._consumer.incremental_unassign(places)
+        self._new += places
+        self._moved |= set(partitions)
 
     def commit(self, positions: Mapping[int, Position]) -> None:
         """Commit without waiting; a failure is told and the next commit covers it."""
@@ -496,9 +557,14 @@ class Subscriber:
             BusError: no answer in time.
         """
         try:
-            known = self._consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic].partitions
-            places = [TopicPartition(self._topic, partition) for partition in known]
+            known = self._consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic]
+            if known.error is not None:
+                raise KafkaException(known.error)
+            places = [TopicPartition(self._topic, partition) for partition in known.partitions]
             found = self._consumer.committed(places, timeout=ANSWER_S)
+            for place in found:
+                if place.error is not None:  # unknown is not "none": to begin anew would skip frames
+                    raise KafkaException(place.error)
         except KafkaException as error:
             raise _classified(error.args[0], f"positions of {self._topic}") from error
         return {p.partition: Position(p.offset, p.metadata or "") if p.offset >= 0 else None for p in found}
@@ -563,7 +629,7 @@ class Subscriber:
         """
         try:
             assigned = self._resolve(self._new)
-        except (KafkaException, BrokerAwayError) as error:
+        except (KafkaException, BrokerAwayError, TopicGoneError) as error:
             reason = error.args[0]
             if isinstance(reason, KafkaError) and reason.code() in REFUSED_FOR_GOOD:
                 raise BusError(f"positions of {self._topic}: {reason.str()}") from error
@@ -580,26 +646,38 @@ class Subscriber:
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
         """Find where to begin; what was not committed yet is committed now, before any work."""
         log = LogOffsets(self._consumer, self._topic, self._log_id(self._topic))
+        self._watch.take(log.id)
+        commits = self.positions()
         assigned, first = [], {}
-        for found in self._consumer.committed(partitions, timeout=ANSWER_S):
-            if found.error is not None:  # unknown is not "none": to begin anew would skip frames
-                raise KafkaException(found.error)
-            edges = log.edges(found.partition)
-            position = Position(found.offset, found.metadata or "")
-            if found.offset == OFFSET_INVALID and found.partition not in self._moved:
-                position = first[found.partition] = self._start(log, found.partition)
-            elif found.offset == OFFSET_INVALID or self._is_another_log(
-                position, log, found.partition, edges
-            ):
-                position = first[found.partition] = self._from_its_beginning(position, log, edges[0])
-            assigned.append(Assigned(found.partition, position, edges[0]))
+        for partition in (place.partition for place in partitions):
+            edges = log.edges(partition)
+            position = commits.get(partition)
+            if position is None or self._is_another_log(position, log, partition, edges):
+                is_new = position is not None or self._is_new(partition, log, commits)
+                position = self._beginning(log, partition, len(commits), edges[0] if is_new else None)
+                first[partition] = position
+            assigned.append(Assigned(partition, position, edges[0]))
         if first:
             self._consumer.commit(offsets=self._offsets(first), asynchronous=False)
         return assigned
 
-    def _from_its_beginning(self, position: Position, log: LogOffsets, low: int) -> Position:
-        old = commit.read(position)
-        return msgspec.structs.replace(old, begin=low, counts={}, gaps=0, log=log.id).at(low)
+    def _beginning(self, log: LogOffsets, partition: int, partitions: int, low: int | None) -> Position:
+        """Return where ``--start`` leads, or ``low`` where that is given; a bounded run keeps to its range."""
+        position = self._start(log, partition)
+        plan = msgspec.structs.replace(commit.read(position), partitions=partitions)
+        if low is None or plan.end is not None:
+            return plan.at(position.offset)
+        return msgspec.structs.replace(plan, begin=low).at(low)
+
+    def _is_new(self, partition: int, log: LogOffsets, commits: Mapping[int, Position | None]) -> bool:
+        """Whether a partition without a commit is younger than this group, which then wants all of it.
+
+        The topic was made anew, or the partition was added to it.
+        """
+        if partition in self._moved or log.id != self._watch.first:
+            return True
+        others = [commit.read(position) for position in commits.values() if position]
+        return any((o.log and o.log != log.id) or 0 < o.partitions <= partition for o in others)
 
     def _is_another_log(
         self, position: Position, log: LogOffsets, partition: int, edges: tuple[int, int]
@@ -608,7 +686,10 @@ class Subscriber:
         known = commit.read(position).log
         if position.offset <= edges[1] and (not known or not log.id or known == log.id):
             return False
-        warn(f"{log.topic}[{partition}] is a new log, not the one this group has read to {position.offset}")
+        if partition not in self._moved:
+            warn(
+                f"{log.topic}[{partition}] is a new log, not the one this group has read to {position.offset}"
+            )
         return True
 
 
@@ -811,6 +892,10 @@ def _record(message: Any) -> Record:
     )
 
 
+def _id(description: Any) -> str:
+    return "" if description.topic_id is None else str(description.topic_id)
+
+
 def _headers(message: Any) -> Headers:
     try:
         return tuple(message.headers() or ())
@@ -829,7 +914,9 @@ def _delivery_error(error: KafkaError | None, topic: str) -> Exception | None:
 
 
 def _classified(error: KafkaError, what: str) -> BusError:
-    """Return the error under our own names: away for now, or refused."""
+    """Return the error under our own names: away for now, a topic that is missing, or refused."""
+    if error.code() in NO_SUCH_TOPIC:
+        return TopicGoneError(f"{what}: {error.str()}")
     away = error.retriable() or error.code() in (
         KafkaError._TRANSPORT,
         KafkaError._ALL_BROKERS_DOWN,

@@ -133,7 +133,7 @@ class Delivery:
                 self._done(ledger, record.offset, outcome)
 
         for item in outgoing:
-            self._send(item, acknowledged)
+            self._send(item.of_log(ledger.log), acknowledged)
 
     def _done(self, ledger: Ledger, offset: int, outcome: str) -> None:
         ledger.done(offset, outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagebus import codec, trace
 from imagebus.errors import FrameError
@@ -17,6 +17,8 @@ GROUP = "imagebus.group"
 TOPIC = "imagebus.topic"
 PARTITION = "imagebus.partition"
 OFFSET = "imagebus.offset"
+LOG = "imagebus.log"
+"""Id of the log that the offset is of: a topic deleted and made again counts its offsets anew."""
 ONLY_FOR = "imagebus.only-for"
 """On a dead letter that was sent again: the one group that shall process it."""
 
@@ -35,6 +37,10 @@ class Outgoing:
     def size(self) -> int:
         """Return how many bytes it holds."""
         return len(self.value or b"")
+
+    def of_log(self, log: str) -> Outgoing:
+        """Return it with the id of the log that it came of, where that is known."""
+        return replace(self, headers=(*self.headers, (LOG, log.encode()))) if log else self
 
 
 def origin(record: Record, group: str) -> Headers:
