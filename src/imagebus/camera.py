@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from imagebus import jpeg, trace
 from imagebus.capture_clock import CaptureClock
@@ -14,6 +15,7 @@ from imagebus.errors import BrokerAwayError, FrameError, TopicGoneError
 from imagebus.frame import Frame, Hop
 from imagebus.log import warn
 from imagebus.outgoing import Outgoing, frame_records
+from imagebus.status import CameraStatus
 from imagebus.topics import META_SETTINGS, SETTINGS, meta_of
 from imagebus.version import VERSION
 
@@ -38,11 +40,7 @@ class CameraPublisher:
         on_sent: called with each frame as it goes out, in the publishing thread.
         clock: stamps and numbers the pictures; one for this camera alone.
         partitions: of topics made here; the broker's own number where -1.
-
-    Attributes:
-        published: frames that the broker acknowledged.
-        dropped: pictures dropped because the queue was full.
-        refused: frames that the broker would not take.
+        status: where to count; others may look at it.
     """
 
     def __init__(
@@ -57,6 +55,7 @@ class CameraPublisher:
         on_sent: Sent | None = None,
         clock: CaptureClock | None = None,
         partitions: int = -1,
+        status: CameraStatus | None = None,
     ) -> None:
         self._bus = bus
         self._topic = topic
@@ -74,9 +73,7 @@ class CameraPublisher:
         self._failure: Exception | None = None
         self._topic_is_gone = False
         self._in_flight = 0
-        self.published = 0
-        self.dropped = 0
-        self.refused = 0
+        self.status = status or CameraStatus()
         self._thread = threading.Thread(target=self._run, name=f"publish {source}", daemon=True)
         self._thread.start()
 
@@ -97,13 +94,29 @@ class CameraPublisher:
         with self._changed:
             if self._live and len(self._waiting) >= self._limit:
                 self._waiting.popleft()
-                self.dropped += 1
+                self.status.dropped += 1
             while len(self._waiting) >= self._limit and not self._failure and not self._closing:
+                self.status.stepped_ns = time.monotonic_ns()  # to wait for the broker is no fault
                 self._changed.wait(0.2)
             if self._failure:
                 raise self._failure
             self._waiting.append((upright, taken_ns))
             self._changed.notify_all()
+
+    @property
+    def published(self) -> int:
+        """Return how many frames the broker acknowledged."""
+        return self.status.published
+
+    @property
+    def dropped(self) -> int:
+        """Return how many pictures were dropped because the queue was full."""
+        return self.status.dropped
+
+    @property
+    def refused(self) -> int:
+        """Return how many frames the broker would not take."""
+        return self.status.refused
 
     def close(self, timeout_s: float = 5.0) -> int:
         """Send what waits, wait for the broker's word, and return how many pictures it did not take.
@@ -144,7 +157,7 @@ class CameraPublisher:
             except BrokerAwayError as error:
                 if not told:
                     warn(f"{error}; waiting for it")
-                told = True
+                told = self.status.away = True
                 time.sleep(0.3)
             else:
                 return True
@@ -153,6 +166,7 @@ class CameraPublisher:
     def _send_all(self, publisher: Publishing) -> None:
         while not self._over and not self._failure:
             publisher.poll(0.0)
+            self.status.away, self.status.waiting = self._bus.away, len(self._waiting)
             if self._topic_is_gone:
                 warn(f"topic {self._topic} is gone; making it anew")
                 self._topic_is_gone = False
@@ -180,7 +194,7 @@ class CameraPublisher:
             self._refuse(error)
             return
         self._in_flight += 1
-        self._hand_over(publisher, record, self._count)
+        self._hand_over(publisher, record, partial(self._count, record))
         self._hand_over(publisher, meta, self._check)
         if self._on_sent:
             self._on_sent(frame)
@@ -210,22 +224,24 @@ class CameraPublisher:
             trail=(hop,),
         )
 
-    def _count(self, error: Exception | None) -> None:
+    def _count(self, record: Outgoing, error: Exception | None) -> None:
         self._in_flight -= 1
         if error is None:
-            self.published += 1
+            self.status.published += 1
+            self.status.published_bytes += record.size
+            self.status.newest_ms = record.timestamp_ms
         elif isinstance(error, FrameError):
             self._refuse(error)
         else:
             self._check(error)
 
     def _refuse(self, error: FrameError) -> None:
-        self.refused += 1
+        self.status.refused += 1
         warn(f"{self._source}: a frame was not published: {error}")
 
     def _check(self, error: Exception | None) -> None:
         if isinstance(error, TopicGoneError):
             self._topic_is_gone = True
-            self.refused += 1
+            self.status.refused += 1
         elif error is not None and not isinstance(error, FrameError):
             self._failure = error

@@ -34,9 +34,9 @@ class Histogram:
         return sum(self.counts)
 
 
-@dataclass
-class Status:
-    """What a running service has done since it began.
+@dataclass(kw_only=True)
+class Life:
+    """What every running service can say of itself.
 
     One thread writes; others may read at any time, each number for itself.
 
@@ -44,20 +44,31 @@ class Status:
         began_ns: Unix time.
         ready: whether it has begun to read.
         away: whether the broker does not answer.
-        partitions: those of its input that are its own.
-        received, received_bytes: records read.
-        published, published_bytes: records sent and acknowledged, META and dead letters included.
-        finished: records by outcome (``commit.OUTCOMES``).
-        waiting, held, unacknowledged: records read but not begun, held back by the filter, sent but not safe.
         newest_ms: capture time (Unix ms) of the newest frame finished; 0 where there is none.
-        processing: seconds in ``process`` a frame.
-        age: seconds from capture to the frame's result being handed to the broker.
         stepped_ns: when the service last went round its loop (monotonic).
     """
 
     began_ns: int = field(default_factory=time.time_ns)
     ready: bool = False
     away: bool = False
+    newest_ms: int = 0
+    stepped_ns: int = field(default_factory=time.monotonic_ns)
+
+
+@dataclass(kw_only=True)
+class Status(Life):
+    """What a running filter has done since it began.
+
+    Attributes:
+        partitions: those of its input that are its own.
+        received, received_bytes: records read.
+        published, published_bytes: records sent and acknowledged, META and dead letters included.
+        finished: records by outcome (``commit.OUTCOMES``).
+        waiting, held, unacknowledged: records read but not begun, held back by the filter, sent but not safe.
+        processing: seconds in ``process`` a frame.
+        age: seconds from capture to the frame's result being handed to the broker.
+    """
+
     partitions: tuple[int, ...] = ()
     received: int = 0
     received_bytes: int = 0
@@ -67,7 +78,23 @@ class Status:
     waiting: int = 0
     held: int = 0
     unacknowledged: int = 0
-    newest_ms: int = 0
     processing: Histogram = field(default_factory=Histogram)
     age: Histogram = field(default_factory=Histogram)
-    stepped_ns: int = field(default_factory=time.monotonic_ns)
+
+
+@dataclass(kw_only=True)
+class CameraStatus(Life):
+    """What the publisher of a camera has done since it began.
+
+    Attributes:
+        published, published_bytes: frames that the broker acknowledged.
+        dropped: pictures dropped because the queue was full.
+        refused: frames that the broker would not take.
+        waiting: pictures that wait to be sent.
+    """
+
+    published: int = 0
+    published_bytes: int = 0
+    dropped: int = 0
+    refused: int = 0
+    waiting: int = 0
