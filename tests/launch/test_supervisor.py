@@ -104,7 +104,7 @@ def test_one_that_refuses_its_settings_is_blamed_with_its_own_status_and_not_tri
     error = look_until_it_fails(watching)
     assert isinstance(error, ConfigurationError)
     assert str(error).startswith(f"{name} ended with exit status 2")
-    assert capfd.readouterr().err.count("| no such thing") == 1
+    assert capfd.readouterr().err.count("no such thing") == 1, "whether as news or as the end of its log"
     time.sleep(3)
     assert supervisor.log_of(name).read_text().count("no such thing") == 1
 

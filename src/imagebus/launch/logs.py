@@ -36,6 +36,10 @@ class Log:
         """Return the lines of this start; of equal ones in a row the first."""
         return _distinct(self._read(self._beginning)[-MOST_BYTES:])
 
+    def rest(self) -> list[str]:
+        """Return those lines of this start that ``new`` has not returned yet."""
+        return _distinct(self._read(self._shown)[-MOST_BYTES:], self._last)
+
     def _read(self, start: int) -> bytes:
         if not self._file.is_file():
             return b""

@@ -86,6 +86,10 @@ class Watching:
 
     def blame(self, name: str, what: str) -> str:
         """Show the end of a service's log, and return one line that says what it did."""
-        for line in self._logs[name].since_the_beginning()[-SHOWN_LINES:] or ["(it said nothing)"]:
+        log = self._logs[name]
+        lines = log.rest()[-SHOWN_LINES:]  # a camera's own were passed on already
+        if not log.since_the_beginning():
+            lines = ["(it said nothing)"]
+        for line in lines:
             Talk.say(f"  | {line}")
         return f"{self.shown(name)} {what}; above is the end of its log, {self.log_of(name)}"
