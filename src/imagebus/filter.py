@@ -227,7 +227,7 @@ class Filter:
         program.run(lambda: cls._run(argv))
 
     @classmethod
-    def _run(cls, argv: Sequence[str] | None) -> None:
+    def _run(cls, argv: Sequence[str] | None) -> int:
         from imagebus import service  # it knows filters, not the other way round
 
-        service.run(cls, argv)
+        return service.run(cls, argv)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imagebus import workers
 from imagebus.bus import Bus
 from imagebus.runner import Runner
 
@@ -13,14 +14,21 @@ if TYPE_CHECKING:
     from imagebus.filter import Filter
 
 
-def run(filter: type[Filter], argv: Sequence[str] | None = None) -> None:
-    """Run a filter until SIGTERM or SIGINT, or until the end of its bounded run.
+def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
+    """Run a filter until SIGTERM or SIGINT, or until the end of its bounded run; return the exit status.
 
     Raises:
         ImagebusError: it cannot run.
     """
     options = filter.Options.parse(argv, description=filter.__doc__)
+    worker, port = workers.number(), workers.port_of(options, workers.number())
+    if options.workers > 1 and worker is None:
+        return workers.Workers(options.workers, bounded=options.is_bounded).run()
+    options = options.model_copy(update={"metrics_port": port})
     runner = Runner(filter(options), Bus(options.kafka, options.kafka_config))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
+    if worker is not None:
+        workers.attend(runner.stop)
     runner.run()
+    return 0
