@@ -26,7 +26,7 @@ class Child:
 
     def __init__(self, said: Path, *command: object) -> None:
         self._said = said
-        path = os.pathsep.join(map(str, (ROOT, ROOT / "imageai")))
+        path = os.pathsep.join(map(str, (ROOT, ROOT / "src", ROOT / "imageai")))
         with said.open("ab") as err:
             self._process = subprocess.Popen(
                 [sys.executable, *map(str, command)],
