@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -14,6 +13,7 @@ from imagebus.commit import FILTERED, OUTPUT
 from imagebus.errors import FrameError, ModelError, TooManyFailuresError
 from imagebus.filter import Filter, Result
 from imagebus.frame import Frame, Hop
+from imagebus.held import Held, Item, key_of
 from imagebus.log import warn
 from imagebus.outgoing import Outgoing, frame_records, origin
 from imagebus.record import Record
@@ -21,22 +21,8 @@ from imagebus.status import Status
 
 FAILURES_IN_A_ROW = 20
 MANY_HELD = 1000
-Key = tuple[str, str, int, str]
-
-
-@dataclass(slots=True)
-class Item:
-    """A record in work: its frame, when it was taken up, and what the filter made of it so far."""
-
-    record: Record
-    frame: Frame
-    received_ns: int
-    results: list[Frame] = field(default_factory=list)
-
-    @property
-    def key(self) -> Key:
-        """Return what names the frame and its run."""
-        return _key(self.frame)
+LONG_S = 60.0
+"""Whoever holds back a frame for longer is told what that means."""
 
 
 class Processing:
@@ -67,7 +53,7 @@ class Processing:
         self._batches = kind.process_batch is not Filter.process_batch
         self._alone = kind.process is not Filter.process
         self._minds_sources = kind.sources is not Filter.sources
-        self._held: dict[Key, deque[Item]] = {}
+        self._held = Held()
         self._sources: dict[int, set[str]] = {}
         self._failures = 0
         self._told_held = False
@@ -85,13 +71,14 @@ class Processing:
         self._gain(items)
         if len(items) > 1 and self._batches:
             try:
-                self._process(items)
+                results, took_s = self._processed(items)
             except (MemoryError, ModelError):
                 raise
             except Exception as error:  # noqa: BLE001  one of them spoils it: which, shows each alone
-                self._filter.take_holds()
+                self._forget_holds()
                 warn(f"a batch of {len(items)} failed ({_said(error)}); trying each of its frames alone")
             else:
+                self._settle(items, results, took_s)
                 return
         for item in items:
             self._work_alone(item)
@@ -113,73 +100,104 @@ class Processing:
 
     def _work_alone(self, item: Item) -> None:
         try:
-            self._process([item])
+            results, took_s = self._processed([item])
         except FrameError as error:
-            self._filter.take_holds()
+            self._forget_holds()
             self._bury(item.record, error.reason, str(error))
         except (MemoryError, ModelError):
             raise
         except Exception as error:  # noqa: BLE001  a filter's fault is the frame's outcome, not our end
-            self._filter.take_holds()
+            self._forget_holds()
             self._failed(item.record, error)
+        else:
+            self._settle([item], results, took_s)
 
-    def _process(self, items: list[Item]) -> None:
-        began = time.perf_counter()
-        for item, frames in zip(items, self._results(items), strict=True):
-            for frame in frames:
-                self._owner(frame, item, items).results.append(frame)
-        took_s = time.perf_counter() - began
-        for _ in items:
-            self._status.processing.observe(took_s / len(items))
-        self._failures = 0
-        self._settle(items, took_s / len(items))
-
-    def _results(self, items: list[Item]) -> list[list[Frame]]:
+    def _processed(self, items: list[Item]) -> tuple[list[list[Frame]], float]:
+        """Return what the filter made of each, and the seconds it took a frame."""
         frames = [item.frame for item in items]
-        for item in items:
-            item.results = []
+        began = time.perf_counter()
         if self._batches and (len(frames) > 1 or not self._alone):
-            results = list(self._filter.process_batch(frames))
+            results = [_frames(result) for result in self._filter.process_batch(frames)]
             if len(results) != len(frames):
                 raise ValueError(f"process_batch gave {len(results)} results for {len(frames)} frames")
         else:
-            results = [self._filter.process(frames[0])]
-        return [_frames(result) for result in results]
+            results = [_frames(self._filter.process(frames[0]))]
+        took_s = (time.perf_counter() - began) / len(items)
+        for _ in items:
+            self._status.processing.observe(took_s)
+        return results, took_s
 
-    def _owner(self, frame: Frame, present: Item, items: list[Item]) -> Item:
-        """Return the item that a result is of: the present one, or another by its identity."""
-        key = _key(frame)
-        if key == present.key:
-            return present
-        if waiting := self._held.get(key):
-            return waiting[0]
-        return next((item for item in items if item.key == key), present)
+    def _forget_holds(self) -> None:
+        """Let what was held during a call that failed not count; what was let go of, is let go of."""
+        _, dropped = self._filter.take_holds()
+        self._drop(dropped)
+        self._status.held = len(self._held)
 
-    def _settle(self, items: list[Item], took_s: float) -> None:
+    def _settle(self, items: list[Item], results: list[list[Frame]], took_s: float) -> None:
         """Give every item its outcome that has one now."""
         holds, dropped = self._filter.take_holds()
-        kept = {_key(frame) for frame in holds}
-        for key in [key for key, waiting in self._held.items() if waiting[0].results]:
-            self._finish(self._release(key), took_s)
-        for frame in dropped:
-            if _key(frame) in self._held:
-                self._finish(self._release(_key(frame)), took_s)
+        kept = self._hold(items, holds)
+        for item, frames in zip(items, results, strict=True):
+            for frame in frames:
+                self._answer(frame, item, items)
+        for item in self._held.take_answered():
+            self._finish(item, took_s)
+        self._drop(dropped)
         for item in items:
-            if item.key in kept and not item.results:
-                self._held.setdefault(item.key, deque()).append(item)
-            else:
+            if item not in kept:
                 self._finish(item, took_s)
-        self._status.held = sum(map(len, self._held.values()))
-        if self._status.held > MANY_HELD and not self._told_held:
-            warn(f"{self._options.name} holds back more than {MANY_HELD} frames: none of them is committed")
-            self._told_held = True
+        if kept:
+            self._failures = 0
+        self._status.held = len(self._held)
+        self._warn_of_holds()
 
-    def _release(self, key: Key) -> Item:
-        waiting = self._held[key]
-        item = waiting.popleft()
-        if not waiting:
-            del self._held[key]
-        return item
+    def _hold(self, items: list[Item], holds: list[Frame]) -> set[Item]:
+        """Hold back those items that the filter wants to; return them."""
+        wanted = Counter(map(key_of, holds))
+        kept = set()
+        for item in items:
+            if wanted[item.key]:
+                wanted[item.key] -= 1
+                self._held.add(item)
+                kept.add(item)
+        return kept
+
+    def _answer(self, frame: Frame, present: Item, items: list[Item]) -> None:
+        """Give a result to the item that it is of: by its identity, or else to the present one."""
+        key = key_of(frame)
+        same = [present] if present.key == key else []
+        same += [item for item in self._held.of(key) if item is not present]
+        if same:
+            item = next((item for item in same if not item.is_answered), same[0])
+        elif (other := next((item for item in items if item.key == key), None)) is not None:
+            item = other
+        elif self._held.is_late(key):
+            return
+        else:
+            item = present
+        item.results.append(frame)
+
+    def _drop(self, dropped: list[Frame]) -> None:
+        for frame in dropped:
+            if item := self._held.take_dropped(key_of(frame)):
+                self._finish(item, 0.0)
+            else:
+                self._held.is_late(key_of(frame))
+
+    def _warn_of_holds(self) -> None:
+        if self._told_held:
+            return
+        name = self._options.name
+        if len(self._held) > MANY_HELD:
+            warn(f"{name} holds back more than {MANY_HELD} frames: none of them is committed")
+            self._told_held = True
+        elif self._held.longest_s > LONG_S:
+            first = next(iter(self._held)).frame
+            warn(
+                f"{name} holds back {first.source} #{first.sequence} for more than {LONG_S:.0f} s: "
+                "nothing behind it in its partition is committed; drop() what cannot be answered"
+            )
+            self._told_held = True
 
     def _finish(self, item: Item, took_s: float) -> None:
         """Publish what came of an item; what no reader would take, makes it a dead letter."""
@@ -191,6 +209,7 @@ class Processing:
         except Exception as error:  # noqa: BLE001  what the filter returned cannot be encoded
             self._failed(item.record, error)
             return
+        self._failures = 0
         self._publish(item.record, outgoing, OUTPUT if outgoing else FILTERED)
         self._status.newest_ms = max(self._status.newest_ms, item.record.timestamp_ms)
         self._status.age.observe(max(0.0, time.time() - item.record.timestamp_ms / 1000))
@@ -236,28 +255,26 @@ class Processing:
 
     def lose(self, partitions: Collection[int]) -> None:
         """Forget what is held of partitions that are no longer ours, and tell the filter of their cameras."""
-        for key, waiting in list(self._held.items()):
-            kept = deque(item for item in waiting if item.record.partition not in partitions)
-            if kept:
-                self._held[key] = kept
-            else:
-                del self._held[key]
-        self._status.held = sum(map(len, self._held.values()))
+        forgotten = self._held.lose(partitions)
+        self._status.held = len(self._held)
         gone = [self._sources.pop(partition) for partition in partitions if partition in self._sources]
         lost = frozenset().union(*gone) - frozenset().union(*self._sources.values())
+        for item in forgotten:
+            if item.frame.source not in lost:  # nobody tells the filter
+                self._held.expect_late(item.key)
         if lost:
             self._filter.sources(frozenset(), lost)
 
     def end(self) -> None:
         """Have the filter return what it held back; what it still keeps, is filtered out."""
         for frame in _frames(self._filter.end()):
-            if waiting := self._held.get(_key(frame)):
-                waiting[0].results.append(frame)
-            else:
-                warn(f"end() returned a frame that was not held back: {_key(frame)}")
-        left = [item for waiting in self._held.values() for item in waiting]
-        self._held.clear()
+            same = self._held.of(key_of(frame))
+            if same:
+                next((item for item in same if not item.is_answered), same[0]).results.append(frame)
+            elif not self._held.is_late(key_of(frame)):
+                warn(f"end() returned a frame that is not held back: {key_of(frame)}")
         self._filter.take_holds()
+        left = self._held.take_all()
         self._status.held = 0
         for item in left:
             self._finish(item, 0.0)
@@ -271,11 +288,11 @@ class Processing:
 def _frames(result: Result) -> list[Frame]:
     if result is None:
         return []
-    return [result] if isinstance(result, Frame) else list(result)
-
-
-def _key(frame: Frame) -> Key:
-    return (*frame.identity, frame.run)
+    frames = [result] if isinstance(result, Frame) else list(result)
+    for frame in frames:
+        if not isinstance(frame, Frame):
+            raise TypeError(f"a frame, several or None is wanted, not {type(frame).__name__}")
+    return frames
 
 
 def _said(error: Exception) -> str:

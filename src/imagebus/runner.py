@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from imagebus import commit, start
+from imagebus import commit, moment, start
 from imagebus.backlog import Backlog
 from imagebus.commit import DEAD, SKIPPED_OTHER_GROUP, SKIPPED_OUTSIDE
 from imagebus.connection import Assigned, Connection, Position, Reading
 from imagebus.delivery import Delivery
-from imagebus.errors import BrokerAwayError, BusError
+from imagebus.errors import BrokerAwayError, BusError, UnfinishedError
 from imagebus.filter import Filter
+from imagebus.frame import Frame
+from imagebus.held import Item
 from imagebus.log import say, warn
 from imagebus.outcomes import Outcomes, Run
 from imagebus.outgoing import ONLY_FOR, Outgoing, dead_letter
-from imagebus.processing import Item, Processing
+from imagebus.processing import Processing
 from imagebus.record import Record
 from imagebus.status import Status
 from imagebus.text import printable
@@ -56,8 +58,10 @@ class Runner:
         self._processed = 0
         self._busy_s = 0.0
         self._ready: set[str] = set()
+        self._instead = ""
         self._keeps_notes = True
         self._was_away = False
+        self._told_range = False
         self._read_at = self._looked_at = 0.0
         self._batch_since: float | None = None
         self._work_ms = Expected()
@@ -75,6 +79,7 @@ class Runner:
 
         Raises:
             BusError: the broker refuses for good.
+            UnfinishedError: a bounded run was stopped before its end.
             TooManyFailuresError: the filter failed on twenty frames in a row.
         """
         plan = self._prepare()
@@ -86,6 +91,11 @@ class Runner:
         self.status.ready = True
         try:
             self._work_until_stopped(subscriber)
+            if bounded and self._stopping:
+                raise UnfinishedError(
+                    f"run {self._options.run_name} was stopped before its end; "
+                    f"give --run {self._options.run_name} to go on with it"
+                )
         finally:
             self.status.ready = False
             self._finish(subscriber)
@@ -99,8 +109,10 @@ class Runner:
             self._until_answered(lambda topic=topic: self._make(topic))  # type: ignore[misc]
         waited = False
         while not self._stopping and not self._until_answered(self._has_input):
+            if self._options.is_bounded and not self._stopping:
+                raise BusError(f"there is no topic {self._input}: a run of what was captured needs one")
             if not waited:
-                warn(f"topic {self._input} does not exist yet; waiting for it")
+                warn(f"topic {self._input} does not exist yet{self._instead}; waiting for it")
             waited = True
             time.sleep(0.5)
         # Who waited for a topic wants all of it, from its first frame on.
@@ -112,8 +124,12 @@ class Runner:
         if self._options.is_bounded:
             begin = start.EARLIEST if self._options.from_ms is None else self._options.from_ms
             until_ms = began_ms if self._options.until_ms is None else self._options.until_ms
-            return start.Plan(begin, until_ms, self._options.topic)
+            return start.Plan(begin, until_ms, self._options.topic, self._range)
         return start.Plan(begin, None, self._options.topic)
+
+    @property
+    def _range(self) -> commit.Range:
+        return self._options.from_ms, self._options.until_ms
 
     @property
     def _outputs(self) -> list[str]:
@@ -136,7 +152,11 @@ class Runner:
         self._until_answered(lambda: self._make(topic))
 
     def _has_input(self) -> bool:
-        return self._input in self._bus.topics()
+        known = self._bus.topics()
+        beside = meta_of(self._options.input)
+        if self._filter.pixels and beside in known:
+            self._instead = f", only {beside}: what is written there has no pictures"
+        return self._input in known
 
     def _until_answered(self, ask: Callable[[], bool | None]) -> bool:
         told = False
@@ -154,6 +174,7 @@ class Runner:
         while not self._stopping:
             self._step(subscriber)
             if self._options.is_bounded and self._is_over(subscriber):
+                self._stopping = False  # a signal that comes now interrupts nothing
                 return
         self._catch_up(self._delivery.partitions)
 
@@ -202,15 +223,10 @@ class Runner:
             wanted_by = record.header(ONLY_FOR)
             if wanted_by and wanted_by != self._options.group_id:
                 self._delivery.publish(record, [], SKIPPED_OTHER_GROUP)
-            elif self._is_outside(record):
+            elif self._delivery.is_outside(record):
                 self._delivery.publish(record, [], SKIPPED_OUTSIDE)
             else:
                 self._backlog.add(record, now_ms, unskippable=bool(wanted_by))
-
-    def _is_outside(self, record: Record) -> bool:
-        begin, end = self._options.from_ms, self._options.until_ms
-        before = begin is not None and record.timestamp_ms < begin
-        return before or (end is not None and record.timestamp_ms >= end)
 
     @property
     def _waits_for_batch(self) -> bool:
@@ -275,10 +291,16 @@ class Runner:
         self._busy_s += took_s
         if self._options.quiet:
             return
-        found = "; ".join(self._filter.describe(frame) for frame in item.results) or "filtered out"
+        found = "; ".join(map(self._described, item.results)) or "filtered out"
         average_ms = self._busy_s / self._processed * 1000
         name = printable(f"{item.frame.source} #{item.frame.sequence}: {found}")
         say(f"{name} | {took_s * 1000:.1f} ms, average {average_ms:.1f} ms")
+
+    def _described(self, frame: Frame) -> str:
+        try:
+            return self._filter.describe(frame)
+        except Exception as error:  # noqa: BLE001  the frame is out already: it has no second outcome
+            return f"(describe failed: {type(error).__name__}: {error})"
 
     def _is_over(self, subscriber: Reading) -> bool:
         """Whether a bounded run has come to its end, in all partitions, whoever has them."""
@@ -323,8 +345,17 @@ class Runner:
 
     def assigned(self, partitions: Iterable[Assigned]) -> None:
         """Begin with partitions that the group gave us."""
-        self._delivery.begin(list(partitions))
+        assigned = list(partitions)
+        self._delivery.begin(assigned)
+        self._tell_of_other_range(assigned)
         self.status.partitions = tuple(sorted(self._delivery.partitions))
+
+    def _tell_of_other_range(self, partitions: Iterable[Assigned]) -> None:
+        ranges = {commit.read(one.position).range for one in partitions} - {self._range}
+        for found in ranges if self._options.is_bounded and not self._told_range else ():
+            begin, end = ("the edge of the log" if at is None else moment.text(at) for at in found)
+            warn(f"run {self._options.run_name} was begun from {begin} until {end}, and goes on so")
+            self._told_range = True
 
     def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
         """Abandon what waits of these partitions, finish what is under way, return what to commit."""
