@@ -8,9 +8,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from secrecy import HIDDEN, mask
-
 from imagebus.errors import ConfigurationError
+from imagebus.mask import HIDDEN, mask
 
 FIRST_CAMERA = "/dev/video0"
 DEVICE = re.compile(r"/dev/video\d+")

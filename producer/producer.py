@@ -12,7 +12,6 @@ import title
 from address import SCHEME, Address, parse
 from pydantic import AfterValidator
 from report import Report
-from secrecy import mask
 from watch import Watch
 from wire import Ended, Opened, Picture, Request
 
@@ -21,6 +20,7 @@ from imagebus.bus import Bus
 from imagebus.camera import CameraPublisher
 from imagebus.errors import ConfigurationError, FrameError
 from imagebus.log import warn
+from imagebus.mask import mask
 from imagebus.options import BusOptions, Field, Positional
 from imagebus.program import run
 from imagebus.topics import Topic

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from secrecy import Curtain, mask
+from secrecy import Curtain
+
+from imagebus.mask import mask
 
 
 @pytest.mark.parametrize(
