@@ -108,7 +108,10 @@ class Frame(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             FrameError: the picture cannot be decoded whole, or did not come along (``Filter.pixels``).
         """
         if not self.image:
-            raise FrameError("this frame came from META, without its picture", "picture")
+            raise FrameError(
+                "this frame came from META, without its picture: the filter declares pixels = False",
+                "picture",
+            )
         return jpeg.decode(self.image, min_width_px, min_height_px)
 
     def with_image(self, image: bytes | np.ndarray[Any, np.dtype[np.uint8]], quality: int = 85) -> Frame:

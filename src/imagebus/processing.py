@@ -21,8 +21,6 @@ from imagebus.status import Status
 
 FAILURES_IN_A_ROW = 20
 MANY_HELD = 1000
-LONG_S = 60.0
-"""Whoever holds back a frame for longer is told what that means."""
 
 
 class Processing:
@@ -33,6 +31,9 @@ class Processing:
         bury: takes a record at fault, the reason and the error.
         tell: takes a record's results and the seconds they took.
     """
+
+    long_s = 60.0
+    """Whoever holds back a frame for longer is told what that means."""
 
     def __init__(
         self,
@@ -191,10 +192,10 @@ class Processing:
         if len(self._held) > MANY_HELD:
             warn(f"{name} holds back more than {MANY_HELD} frames: none of them is committed")
             self._told_held = True
-        elif self._held.longest_s > LONG_S:
+        elif self._held.longest_s > self.long_s:
             first = next(iter(self._held)).frame
             warn(
-                f"{name} holds back {first.source} #{first.sequence} for more than {LONG_S:.0f} s: "
+                f"{name} holds back {first.source} #{first.sequence} for more than {self.long_s:.0f} s: "
                 "nothing behind it in its partition is committed; drop() what cannot be answered"
             )
             self._told_held = True
