@@ -33,13 +33,18 @@ OUTCOMES = (
 )
 
 
+Range = tuple[int | None, int | None]
+
+
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     """The metadata of a committed offset, at most a few hundred of the 4,096 bytes that Kafka allows.
 
     ``begin`` is the offset that counting began at, ``counts`` the records of [begin, offset) by outcome,
     ``log`` the id of the topic (a topic deleted and made again has another), ``topic`` where the group
-    writes, ``end`` the offset at which a bounded run ends. Logs have gaps: offset - begin is the sum of the
-    counts and ``gaps``.
+    writes, ``partitions`` how many the topic had when the group began with this one. Of a bounded run,
+    ``end`` is the offset at which it ends and ``range`` the capture times that it is of (Unix ms, None where
+    there is no bound): whoever goes on with it keeps to them, also if told "five minutes ago" once more.
+    Logs have gaps: offset - begin is the sum of the counts and ``gaps``.
     """
 
     begin: int = msgspec.field(name="from")
@@ -48,6 +53,8 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     topic: str = ""
     log: str = ""
     end: int | None = None
+    range: Range = (None, None)
+    partitions: int = 0
     v: Literal[1] = 1
 
     def at(self, offset: int) -> Position:

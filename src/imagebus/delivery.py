@@ -83,6 +83,10 @@ class Delivery:
         ledger = self._ledgers.get(record.partition)
         return ledger is not None and ledger.received(record.offset)
 
+    def is_outside(self, record: Record) -> bool:
+        """Whether a record that was received lies outside of a bounded run's capture times."""
+        return self._ledgers[record.partition].is_outside(record.timestamp_ms)
+
     def passed(self, partition: int, offset: int) -> None:
         """Note that there is no further record before this offset."""
         if partition in self._ledgers:

@@ -38,6 +38,10 @@ class TooManyFailuresError(ImagebusError):
     """A filter failed on so many frames in a row that the filter itself must be at fault: exit 1."""
 
 
+class UnfinishedError(ImagebusError):
+    """A bounded run was stopped before its end: exit 1, so that no script takes it for whole."""
+
+
 class FetchError(ImagebusError):
     """A file could not be fetched, or is not the one that was asked for; nothing was left in its place."""
 

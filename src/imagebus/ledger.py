@@ -7,7 +7,7 @@ from collections import Counter, deque
 import msgspec
 
 from imagebus import commit
-from imagebus.commit import EXPIRED
+from imagebus.commit import EXPIRED, Range
 from imagebus.connection import Assigned, Position
 
 
@@ -35,6 +35,16 @@ class Ledger:
     def end(self) -> int | None:
         """Return the offset at which a bounded run ends."""
         return self._commit.end
+
+    @property
+    def range(self) -> Range:
+        """Return the capture times that a bounded run is of, Unix ms."""
+        return self._commit.range
+
+    def is_outside(self, timestamp_ms: int) -> bool:
+        """Whether a bounded run is not of this capture time."""
+        begin, end = self.range
+        return (begin is not None and timestamp_ms < begin) or (end is not None and timestamp_ms >= end)
 
     @property
     def log(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from imagebus import moment
-from imagebus.commit import Commit
+from imagebus.commit import Commit, Range
 from imagebus.connection import Offsets, Position
 
 LATEST = "latest"
@@ -47,12 +47,13 @@ class Plan:
     """Finds where to begin in a partition, and where a bounded run ends.
 
     ``begin`` is ``latest``, ``earliest`` or Unix ms, ``until_ms`` None where the run has no end, ``topic``
-    where the group writes.
+    where the group writes, ``range`` the capture times that a bounded run was asked for.
     """
 
     begin: str | int
     until_ms: int | None = None
     topic: str = ""
+    range: Range = (None, None)
 
     def __call__(self, log: Offsets, partition: int) -> Position:
         """Return the first position of a partition."""
@@ -62,4 +63,4 @@ class Plan:
         else:
             begin = low if self.begin == EARLIEST else high
         end = None if self.until_ms is None else max(begin, log.at(partition, self.until_ms + LATE_MS))
-        return Commit(begin, topic=self.topic, log=log.id, end=end).at(begin)
+        return Commit(begin, topic=self.topic, log=log.id, end=end, range=self.range).at(begin)

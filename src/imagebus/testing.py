@@ -114,7 +114,7 @@ class MemoryBus:
         self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
     ) -> MemorySubscriber:
         """Return the only member of the group."""
-        return MemorySubscriber(self, topic, group, start, listener)
+        return MemorySubscriber(self, topic, group, start, listener, bounded)
 
 
 class MemoryPublisher:
@@ -157,9 +157,12 @@ class MemoryPublisher:
 
 
 class MemorySubscriber:
-    """Reads a topic of a ``MemoryBus`` and stops the runner at its end."""
+    """Reads a topic of a ``MemoryBus`` and stops the runner at its end; a bounded run stops by itself."""
 
-    def __init__(self, bus: MemoryBus, topic: str, group: str, start: Start, listener: Listener) -> None:
+    def __init__(
+        self, bus: MemoryBus, topic: str, group: str, start: Start, listener: Listener, bounded: bool = False
+    ) -> None:
+        self._bounded = bounded
         self._bus = bus
         self._topic = topic
         self._place = (group, topic)
@@ -189,7 +192,7 @@ class MemorySubscriber:
         self._next += len(records)
         if not records:
             self._listener.passed(0, self._next)
-        if not records and timeout_s and self._bus.runner:
+        if not records and timeout_s and self._bus.runner and not self._bounded:
             self._bus.runner.stop()
         return records
 
