@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import (
-    OFFSET_INVALID,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     ConsumerGroupTopicPartitions,
@@ -31,6 +30,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     AdminClient,
     ConfigResource,
     NewTopic,
+    OffsetSpec,
     ResourceType,
 )
 
@@ -253,6 +253,36 @@ class Bus:
                 found.setdefault(place.topic, {})[place.partition] = position
         return found
 
+    def set_positions(self, group: str, topic: str, positions: Mapping[int, Position]) -> None:
+        """Commit for a group that nobody is a member of.
+
+        Raises:
+            BusError: no answer in time, no right to, or the group has members.
+        """
+        places = [TopicPartition(topic, p, at.offset, at.metadata) for p, at in positions.items()]
+        settings = {**SAFE_CONSUMING, "group.id": group, "error_cb": self._state.error}
+        consumer = self._client(Consumer, CONSUMING, settings)
+        try:
+            consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            raise _classified(error.args[0], f"committing {topic} for group {group}") from error
+        finally:
+            consumer.close()
+
+    def members(self, group: str) -> int:
+        """Return how many members a group has now; none where there is no such group.
+
+        Raises:
+            BusError: no answer in time, or no right to ask.
+        """
+        try:
+            asked = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S)
+            return len(asked[group].result().members)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return 0
+            raise _classified(error.args[0], f"group {group}") from error
+
     def publisher(self) -> Publisher:
         """Return a new publisher; it connects by itself and waits as long as the broker is away."""
         settings = {**SAFE_PRODUCING, "error_cb": self._state.error}
@@ -281,6 +311,10 @@ class Bus:
     def log(self, topic: str) -> LogReader:
         """Return a reader of any range of a topic, without a group."""
         return LogReader(self, topic)
+
+    def survey(self) -> Survey:
+        """Return a reader of any ranges of any topics, without a group."""
+        return Survey(self)
 
     def tail(self) -> Tail:
         """Return a reader without a group, for those who only look."""
@@ -662,7 +696,7 @@ class Subscriber:
         return assigned
 
     def _beginning(self, log: LogOffsets, partition: int, partitions: int, low: int | None) -> Position:
-        """Return where ``--start`` leads, or ``low`` where that is given; a bounded run keeps to its range."""
+        """Return where ``--start`` leads, or ``low`` if that is given; a bounded run keeps to its range."""
         position = self._start(log, partition)
         plan = msgspec.structs.replace(commit.read(position), partitions=partitions)
         if low is None or plan.end is not None:
@@ -760,6 +794,110 @@ class LogReader:
             if time.monotonic() > quiet_since + 2 * ANSWER_S:
                 raise BrokerAwayError(f"reading {self._topic}: nothing came for {2 * ANSWER_S:.0f} s")
         self._consumer.unassign()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._consumer.close()
+
+
+SPECS: Any = OffsetSpec  # it has no types
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+class Survey:
+    """Looks at many topics at once, without a group and without commits. Use it as a context manager.
+
+    Attributes:
+        refused: why nothing, or not all, is to be had of a topic.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._admin = bus._admin
+        self._state = Availability(bus.kafka)
+        settings = {"group.id": "imagebus.survey", "error_cb": self._state.error, "enable.auto.commit": False}
+        # A fetch under way for what was read before must not keep the next one waiting.
+        ours = {"fetch.wait.max.ms": 20, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        self._consumer = bus._client(Consumer, {**CONSUMING, **ours}, settings)
+        self.refused: dict[str, str] = {}
+
+    def __enter__(self) -> Survey:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def edges(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """Return of each place the oldest offset kept and the one that the next record gets.
+
+        Raises:
+            BrokerAwayError: no answer in time.
+        """
+        places = list(places)
+        low, high = self._offsets(places, SPECS.earliest()), self._offsets(places, SPECS.latest())
+        return {place: (low[place], high[place]) for place in places if place in low and place in high}
+
+    def since(self, places: Iterable[Place], timestamp_ms: int) -> dict[Place, int]:
+        """Return of each place the first offset captured at that time or later; the end where none is.
+
+        Raises:
+            BrokerAwayError: no answer in time.
+        """
+        found = self._offsets(places, SPECS.for_timestamp(max(0, timestamp_ms)))
+        none = [place for place, offset in found.items() if offset < 0]
+        return {**found, **self._offsets(none, SPECS.latest())}
+
+    def _offsets(self, places: Iterable[Place], spec: Any) -> dict[Place, int]:
+        asked = {TopicPartition(*place): spec for place in places}
+        answers = self._admin.list_offsets(asked, request_timeout=ANSWER_S) if asked else {}
+        found = {}
+        for place, answer in answers.items():
+            try:
+                found[place.topic, place.partition] = int(answer.result().offset)
+            except KafkaException as error:
+                self._refuse(place.topic, error.args[0])
+        return found
+
+    def _refuse(self, topic: str, error: KafkaError) -> None:
+        """Note that a topic cannot be read; raise where no topic can."""
+        why = _classified(error, topic)
+        if isinstance(why, BrokerAwayError) and error.code() not in NOT_LED_YET:
+            raise why
+        self.refused[topic] = str(why)
+
+    def read(self, ranges: Mapping[Place, tuple[int, int]], within_s: float = 60.0) -> Iterator[Record]:
+        """Yield the records of [first, end) of each place, in order within each.
+
+        What is not read in time is left out: so are places that may not be read, noted in ``refused``.
+
+        Raises:
+            BrokerAwayError: nothing came for some seconds.
+        """
+        left = {place: end for place, (first, end) in ranges.items() if first < end}
+        give_up = time.monotonic() + within_s
+        quiet_since = time.monotonic()
+        self._consumer.assign([TopicPartition(*place, ranges[place][0]) for place in left])
+        while left and time.monotonic() < give_up:
+            for message in _poll(self._consumer, 500, 0.2):
+                quiet_since = time.monotonic()
+                place, error = (message.topic(), message.partition()), message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    self._fail(left, place, error)
+                    continue
+                if error is None and message.offset() < left.get(place, 0):
+                    yield _record(message)
+                if place in left and message.offset() + (error is None) >= left[place]:
+                    del left[place]
+            self._state.check()
+            if left and time.monotonic() > quiet_since + ANSWER_S:
+                raise BrokerAwayError(f"reading {next(iter(left))[0]}: nothing came for {ANSWER_S:.0f} s")
+
+    def _fail(self, left: dict[Place, int], place: Place, error: KafkaError) -> None:
+        if error.code() in REFUSED_FOR_GOOD | NO_SUCH_TOPIC:
+            self.refused[place[0]] = f"{place[0]}: {error.str()}"
+            left.pop(place, None)
+        else:
+            self._state.error(error)
 
     def close(self) -> None:
         """End the connection."""
