@@ -1,0 +1,153 @@
+"""Topics that are made at once by many, deleted and made anew, or grown, under running services."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
+
+from imagebus import topics as names
+from imagebus.commit import counts_of
+from tests.broker import (
+    Reader,
+    committed,
+    frame_put,
+    fresh,
+    make_topic,
+    plain_frame,
+    put,
+    topics,
+)
+from tests.delivery.conftest import Run
+from tests.programs import ROOT, wait_for
+
+pytestmark = pytest.mark.kafka
+Outcome = Callable[[str], Reader]
+
+
+def fill(kafka: str, topic: str, first: int, count: int, partitions: int = 1, **changes: object) -> None:
+    numbers = range(first, first + count)
+    put(kafka, topic, [frame_put(plain_frame(n, **changes), n % partitions) for n in numbers])
+
+
+def delete(kafka: str, *deleted: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    for future in admin.delete_topics(list(deleted)).values():
+        future.result(10)
+
+
+def make_anew(kafka: str, topic: str, partitions: int = 1) -> None:
+    def made() -> bool:
+        try:
+            make_topic(kafka, topic, partitions)
+        except KafkaException:  # it is not gone yet
+            return False
+        return True
+
+    delete(kafka, topic)
+    wait_for(made, f"{topic} made anew")
+
+
+def group(topic: str, out: str) -> str:
+    return f"imagebus.f.{topic}.{out}"
+
+
+def total(kafka: str, topic: str, out: str, partitions: int = 1) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for position in committed(kafka, group(topic, out), topic, partitions).values():
+        for outcome, count in counts_of(position).items():
+            found[outcome] = found.get(outcome, 0) + count
+    return found
+
+
+def test_eight_programs_that_make_the_same_topics_at_once_all_go_on(kafka: str) -> None:
+    topic = fresh("together")
+    program = (
+        "import sys; from imagebus.bus import Bus; from imagebus import topics as t\n"
+        "bus = Bus(sys.argv[1]); sys.stdin.readline()\n"
+        "bus.ensure_topic(sys.argv[2]); bus.ensure_topic(t.meta_of(sys.argv[2]), t.META_SETTINGS)\n"
+    )
+    together = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, kafka, topic],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    for one in together:
+        assert one.stdin
+        one.stdin.write("\n")
+        one.stdin.flush()
+    said = [one.communicate(timeout=60)[1] for one in together]
+    assert (said, [one.returncode for one in together]) == ([""] * 8, [0] * 8)
+    assert {topic, names.meta_of(topic)} <= set(topics(kafka))
+
+
+@pytest.mark.parametrize("longer", [False, True], ids=["shorter", "longer than the old position"])
+def test_an_input_made_anew_is_read_from_its_first_frame_and_counted_anew(
+    kafka: str, run: Run, outcome: Outcome, longer: bool
+) -> None:
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all")
+    wait_for(lambda: committed(kafka, group(topic, out), topic), "the start")
+    fill(kafka, topic, 0, 50)
+    frames = outcome(out)
+    wait_for(lambda: frames.sequences() == list(range(50)), "the frames of the first log")
+    wait_for(lambda: committed(kafka, group(topic, out), topic)[0].offset == 50, "their commit")
+
+    count = 120 if longer else 20
+    make_anew(kafka, topic)
+    fill(kafka, topic, 1000, count)
+
+    wait_for(lambda: set(range(1000, 1000 + count)) <= set(frames.sequences()), "all of the new log")
+    wait_for(lambda: total(kafka, topic, out) == {"output": count}, "its counts")
+    assert program.alive
+    assert program.err.count(b"Traceback") == 0
+
+
+def test_partitions_added_to_an_input_are_read_from_their_first_frame(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all")
+    wait_for(lambda: committed(kafka, group(topic, out), topic), "the start")
+    fill(kafka, topic, 0, 10)
+
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(10)
+    frames = [frame_put(plain_frame(n), n % 3) for n in range(10, 40)]
+
+    def filled() -> bool:
+        try:
+            put(kafka, topic, frames)
+        except KafkaException:  # this client has not heard of them yet
+            return False
+        return True
+
+    wait_for(filled, "frames in the new partitions")
+    written = outcome(out)
+    wait_for(lambda: written.sequences() == list(range(40)), "all frames")
+    wait_for(lambda: total(kafka, topic, out, 3) == {"output": 40}, "their counts")
+    assert program.alive
+
+
+def test_a_worker_that_joins_a_new_group_begins_at_the_newest_all_the_same(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    """Its partitions have no commit yet while its neighbour's have: that does not make them new ones."""
+    topic, out = make_topic(kafka, fresh("in"), 2), fresh("out")
+    fill(kafka, topic, 0, 10, 2)
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all")
+    programs = [run(*arguments), run(*arguments)]
+    wait_for(lambda: len(committed(kafka, group(topic, out), topic, 2)) == 2, "the start")
+    fill(kafka, topic, 10, 10, 2)
+    written = outcome(out)
+    wait_for(lambda: written.sequences() == list(range(10, 20)), "the frames since")
+    assert all(program.alive for program in programs)
