@@ -11,6 +11,7 @@ from imagebus import program
 from imagebus.errors import ConfigurationError
 
 COMMANDS = {
+    "account": ("imagebus.account.command", "prove that every record a group has read has one outcome"),
     "kafka": ("imagebus.kafka.command", "the broker of this machine: start, stop, status"),
 }
 

@@ -1,0 +1,1 @@
+"""``imagebus account``: proves that every record below a group's commit has one outcome."""

@@ -1,0 +1,106 @@
+"""What is to be accounted for: the commits of a group, and the ranges of the log that they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from imagebus import commit
+from imagebus.bus import Bus
+from imagebus.commit import Commit
+from imagebus.connection import Position
+from imagebus.errors import ConfigurationError
+from imagebus.start import LATE_MS
+from imagebus.text import printable
+from imagebus.topics import meta_of
+
+Span = tuple[int | None, int | None]
+
+
+@dataclass(slots=True)
+class Part:
+    """One partition: what the group committed, and what the log still holds of it.
+
+    ``first`` and ``end`` bound what can be walked: what lies below the commit and is still in the log.
+    """
+
+    partition: int
+    offset: int
+    commit: Commit
+    low: int
+    high: int
+    first: int
+    end: int
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the commit is one of ours, and carries counts."""
+        return bool(self.commit.topic or self.commit.log or self.commit.counts)
+
+
+@dataclass(slots=True)
+class Subject:
+    """A group, the topic that it reads, and the partitions of it that the group has committed."""
+
+    input: str
+    group: str
+    log: str
+    span: Span
+    parts: dict[int, Part]
+    outputs: list[str] = field(default_factory=list)
+    uncommitted: list[int] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the log is asked for, so that the counts of the commits can be compared."""
+        return self.span == (None, None)
+
+
+def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -> Subject:
+    """Return what the group has committed of a topic, or of that topic's META where it reads this.
+
+    Raises:
+        ConfigurationError: there is no such topic or group, or the group does not read the topic.
+    """
+    there = bus.topics()
+    positions = bus.positions(group)
+    if topic not in positions and meta_of(topic) in positions and meta_of(topic) in there:
+        topic = meta_of(topic)  # a filter that needs no pixels
+    if topic not in there:
+        raise ConfigurationError(f"there is no topic {topic}{_nearest(topic, there)}", "INPUT")
+    if not positions:
+        groups = bus.groups()
+        raise ConfigurationError(
+            f"no group {printable(group)} has committed{_nearest(group, groups)}", "--group"
+        )
+    if topic not in positions:
+        read = ", ".join(sorted(positions))
+        raise ConfigurationError(
+            f"group {printable(group)} has committed nothing of {topic}; it reads {read}", "INPUT"
+        )
+    parts = _parts(bus, topic, positions[topic], span)
+    outputs = sorted({*(part.commit.topic for part in parts.values() if part.commit.topic), *also})
+    uncommitted = [partition for partition in range(there[topic]) if partition not in parts]
+    return Subject(topic, group, bus.log_id(topic), span, parts, outputs, uncommitted)
+
+
+def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Span) -> dict[int, Part]:
+    begin_ms, until_ms = span
+    parts = {}
+    with bus.log(topic) as log:
+        edges = log.edges()
+        since = {} if begin_ms is None else log.since(begin_ms)
+        until = {} if until_ms is None else log.since(until_ms + LATE_MS)
+    for partition, position in sorted(positions.items()):
+        low, high = edges.get(partition, (0, 0))
+        of = commit.read(position)
+        first = max(of.begin, low, since.get(partition, 0))
+        end = min(position.offset, high, until.get(partition, high))
+        parts[partition] = Part(partition, position.offset, of, low, high, first, max(first, end))
+    return parts
+
+
+def _nearest(name: str, known: Sequence[str] | dict[str, int]) -> str:
+    found = get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"; there is {printable(', '.join(found))}" if found else ""
