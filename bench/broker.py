@@ -58,11 +58,12 @@ def broker() -> Iterator[Broker]:
     folder = Path(tempfile.mkdtemp(prefix="imagebus-bench-"))
     port = free_port()
     command = [str(IMAGEBUS), *f"kafka start --foreground --port {port} --data".split(), str(folder)]
-    child = subprocess.Popen(command, preexec_fn=die_with_parent)
+    with (folder / "said.txt").open("wb") as said:
+        child = subprocess.Popen(command, stdout=said, stderr=said, preexec_fn=die_with_parent)
     try:
         wait_for(lambda: LocalBroker(folder).status()[0] or child.poll() is not None, "the broker", START_S)
         state = read(folder)
-        assert state is not None, "the broker did not start"
+        assert state is not None and child.poll() is None, (folder / "said.txt").read_text()
         yield Broker(folder, f"127.0.0.1:{port}", state.process.pid)
     finally:
         child.terminate()

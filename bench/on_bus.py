@@ -1,0 +1,140 @@
+"""The same roles on imagebus: its camera, its filters, its publisher and its reader.
+
+python -m bench.on_bus source|relay|boxes|receiver|produce|consume --kafka ADDRESS ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from bench.bare import BLACK_BOXES, fixed_boxes, parser
+from bench.phases import run_phases, say
+from bench.pictures import read_pictures
+from imagebus import Detection, Field, Filter, FilterOptions, Frame, start
+from imagebus.bus import Bus
+from imagebus.camera import CameraPublisher
+from imagebus.connection import Assigned, Position
+
+LABELS = ("person", "car")
+
+
+def source(options: argparse.Namespace) -> None:
+    """Publish JPEGs in phases, as a file is published: nothing is dropped."""
+    pictures = read_pictures(options.pictures)
+    camera = CameraPublisher(Bus(options.kafka), options.topic, "camera", live=False)
+    run_phases(options, lambda number: camera.publish(pictures[number % len(pictures)]))
+    missing = camera.close(30)
+    assert not missing, f"{missing} frames were not acknowledged"
+
+
+class Relay(Filter):
+    """Pass frames on."""
+
+    def process(self, frame: Frame) -> Frame:
+        return frame
+
+
+class Boxes(Filter):
+    """Decode, and report ten boxes that are always the same."""
+
+    def process(self, frame: Frame) -> Frame:
+        height, width, _ = frame.pixels().shape
+        boxes = fixed_boxes(width, height)
+        found = [Detection(LABELS[number >= BLACK_BOXES], 0.9, box) for number, box in enumerate(boxes)]
+        return frame.with_detections(found, searched=LABELS)
+
+
+class Receiver(Filter):
+    """Note when each frame came."""
+
+    class Options(FilterOptions):
+        log: Path = Field(description="file to write to")
+
+    options: Options
+
+    def start(self) -> None:
+        self._log = self.options.log.open("w", buffering=1)
+
+    def process(self, frame: Frame) -> None:
+        self._log.write(f"{frame.sequence} {frame.captured_ns} {time.time_ns()}\n")
+
+    def stop(self) -> None:
+        self._log.close()
+
+
+def produce(options: argparse.Namespace) -> None:
+    """Send so many records of one size as fast as they go; the time until all are acknowledged counts."""
+    value = options.value.read_bytes()
+    publisher = Bus(options.kafka).publisher()
+    publisher.poll(0.5)
+    began = time.perf_counter()
+    for number in range(options.count):
+        publisher.send(
+            options.topic,
+            b"cam%d" % (number % 8),
+            value,
+            timestamp_ms=time.time_ns() // 1_000_000,
+            headers=(),
+            acknowledged=_check,
+        )
+        publisher.poll(0)
+    assert publisher.flush(60) == 0
+    say(seconds=time.perf_counter() - began, bytes=len(value) * options.count)
+
+
+def _check(error: Exception | None) -> None:
+    if error is not None:
+        raise error
+
+
+class Owner:
+    """Takes partitions as they come."""
+
+    def assigned(self, partitions: Iterable[Assigned]) -> None: ...
+
+    def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
+        return {}
+
+    def lost(self, partitions: Iterable[int]) -> None: ...
+
+    def passed(self, partition: int, offset: int) -> None: ...
+
+
+def consume(options: argparse.Namespace) -> None:
+    """Read so many records; the time from the first to the last counts."""
+    bus = Bus(options.kafka)
+    plan = start.Plan(start.EARLIEST)
+    subscriber = bus.subscriber(options.topic, f"bench.{options.topic}", plan, Owner())
+    count = size = 0
+    began = time.perf_counter()
+    while count < options.count:
+        for record in subscriber.read(100, 1.0):
+            began = began if count else time.perf_counter()
+            count += 1
+            size += len(record.value or b"")
+    say(seconds=time.perf_counter() - began, bytes=size)
+    subscriber.close()
+
+
+FILTERS: dict[str, type[Filter]] = {"relay": Relay, "boxes": Boxes, "receiver": Receiver}
+ROLES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "source": source,
+    "produce": produce,
+    "consume": consume,
+}
+
+
+def main() -> None:
+    """Play a role."""
+    role = sys.argv[1]
+    if role in FILTERS:
+        FILTERS[role].main(sys.argv[2:])
+    ROLES[role](parser(__doc__).parse_args())
+
+
+if __name__ == "__main__":
+    main()
