@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from detector import Detector, Pixels
 
 from imagebus.frame import Box, Detection
@@ -10,13 +12,20 @@ SHORTENED = (1, 2, 4, 8)
 """By how much a picture may have been shortened while it was decoded."""
 
 
-def search(detector: Detector, pixels: Pixels, stored_px: tuple[int, int]) -> list[Detection]:
-    """Find what is in the pixels, which may have been shortened, of a stored picture of (width, height)."""
-    seen_px = pixels.shape[1], pixels.shape[0]
-    [found] = detector.detect([pixels])
+def search(
+    detector: Detector, batch: Sequence[Pixels], stored_px: Sequence[tuple[int, int]]
+) -> list[list[Detection]]:
+    """Find what is in the pixels, which may have been shortened, of stored pictures of (width, height)."""
     return [
-        Detection(one.label, min(1.0, one.confidence), stored_box(one.box, seen_px, stored_px))
-        for one in found
+        [
+            Detection(
+                one.label,
+                min(1.0, one.confidence),
+                stored_box(one.box, (pixels.shape[1], pixels.shape[0]), stored),
+            )
+            for one in found
+        ]
+        for found, pixels, stored in zip(detector.detect(batch), batch, stored_px, strict=True)
     ]
 
 

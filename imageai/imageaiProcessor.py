@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from box_mapping import search
@@ -9,7 +10,7 @@ from model_choice import legal, open_detector
 from opencv_pixels import draw_boxes
 from pydantic import AfterValidator
 
-from imagebus import Field, Filter, FilterOptions, Frame
+from imagebus import Detection, Field, Filter, FilterOptions, Frame
 from imagebus.filter import Name
 from imagebus.log import warn
 from imagebus.text import printable
@@ -39,18 +40,24 @@ class ImageaiProcessor(Filter):
         model = self._detector.model
         warn(f"{self.options.name} runs model {model.name} (SHA-256 {model.digest[:12]}...)")
 
-    def process(self, frame: Frame) -> Frame:
-        """Add what is found after the detections that the frame has already."""
-        detector = self._detector
-        pixels = frame.pixels(*detector.useful_size(frame.width, frame.height))
-        found = search(detector, pixels, (frame.width, frame.height))
-        searched = frame.with_detections(
-            (*frame.detections, *found),
-            searched=detector.labels,
-            model=detector.model,
-            threshold=detector.threshold,
+    def process_batch(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Add what is found after the detections that each frame has already."""
+        sizes = [(frame.width, frame.height) for frame in frames]
+        pixels = [
+            frame.pixels(*self._detector.useful_size(*size))
+            for frame, size in zip(frames, sizes, strict=True)
+        ]
+        found = search(self._detector, pixels, sizes)
+        searched = [self._with(finds, frame) for finds, frame in zip(found, frames, strict=True)]
+        return [_drawn(frame) for frame in searched] if self.options.draw else searched
+
+    def _with(self, finds: list[Detection], frame: Frame) -> Frame:
+        return frame.with_detections(
+            (*frame.detections, *finds),
+            searched=self._detector.labels,
+            model=self._detector.model,
+            threshold=self._detector.threshold,
         )
-        return _drawn(searched) if self.options.draw else searched
 
 
 def _drawn(frame: Frame) -> Frame:

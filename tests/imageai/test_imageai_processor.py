@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from coco_labels import COCO_LABELS
@@ -16,7 +17,7 @@ from imagebus import codec, jpeg
 from imagebus.errors import ModelError
 from imagebus.frame import Detection, Frame
 from imagebus.testing import MemoryBus, make_frame, run_filter
-from tests.imageai.networks import CELLS, constant
+from tests.imageai.networks import CELLS, constant, for_any_number
 
 PROGRAM = Path(__file__).parents[2] / "imageai" / "imageaiProcessor.py"
 
@@ -106,6 +107,47 @@ def test_a_damaged_picture_is_a_dead_letter_and_the_next_one_goes_through(dog: F
     assert ("imagebus.reason", b"picture") in dead.headers
     [passed] = bus.log["IMAGEAI_FRAME"]
     assert codec.decode(passed.value or b"").sequence == 1
+
+
+def through_in_batches(frames: list[Frame], *flags: str) -> MemoryBus:
+    bus = MemoryBus()
+    for frame in frames:
+        bus.put(frame, "SOURCE_FRAME")
+    always = ["--freshness", "all", "--start", "earliest", "--quiet", "--batch", str(len(frames))]
+    bus.run(ImageaiProcessor(ImageaiProcessor.Options.parse([*always, *flags])))
+    return bus
+
+
+@pytest.mark.parametrize("which", ["one at a time", "any number"])
+def test_a_batch_of_unlike_pictures_gives_each_the_finds_that_it_has_alone(
+    dog: Frame, yolox: str, tmp_path: Path, which: str
+) -> None:
+    model = yolox if which == "one at a time" else str(for_any_number(Path(yolox), tmp_path / "any.onnx"))
+    small = make_frame(image=jpeg.encode(np.ascontiguousarray(dog.pixels()[::2, ::3])), sequence=1)
+    frames = [dog, small, make_frame(sequence=2)]
+    alone = run_filter(ImageaiProcessor, frames, "--model", model)
+    bus = through_in_batches(frames, "--model", model)
+    together = [codec.decode(record.value or b"") for record in bus.log["IMAGEAI_FRAME"]]
+    assert [frame.identity for frame in together] == [frame.identity for frame in frames]
+    assert len(together[0].detections) >= 2
+    assert together[2].detections == ()
+    for one, other in zip(alone, together, strict=True):
+        assert [(d.label, d.box) for d in one.detections] == [(d.label, d.box) for d in other.detections]
+        assert [d.confidence for d in one.detections] == pytest.approx(
+            [d.confidence for d in other.detections], abs=1e-4
+        )
+        assert one.trail[-1].searched == other.trail[-1].searched == COCO_LABELS
+
+
+@pytest.mark.parametrize("flags", [(), ("--draw",)])
+def test_a_damaged_picture_spoils_none_of_its_batch(dog: Frame, yolox: str, flags: tuple[str, ...]) -> None:
+    damaged = msgspec.structs.replace(dog, image=dog.image[: len(dog.image) // 2] + b"\xff\xd9", sequence=1)
+    bus = through_in_batches([dog, damaged, make_frame(sequence=2)], "--model", yolox, *flags)
+    [dead] = bus.log["SOURCE_FRAME.DLQ"]
+    assert dead.header("imagebus.reason") == "picture"
+    passed = [codec.decode(record.value or b"") for record in bus.log["IMAGEAI_FRAME"]]
+    assert [frame.sequence for frame in passed] == [0, 2]
+    assert "dog" in {detection.label for detection in passed[0].detections}
 
 
 def test_a_model_that_fails_ends_the_service_and_no_frame_is_lost(tmp_path: Path) -> None:
