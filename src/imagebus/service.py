@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagebus import workers
 from imagebus.bus import Bus
+from imagebus.observed import filter_observed
 from imagebus.runner import Runner
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
     if options.workers > 1 and worker is None:
         return workers.Workers(options.workers, bounded=options.is_bounded).run()
     options = options.model_copy(update={"metrics_port": port})
-    runner = Runner(filter(options), Bus(options.kafka, options.kafka_config))
+    service, bus = filter(options), Bus(options.kafka, options.kafka_config)
+    runner = Runner(service, bus)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
     if worker is not None:
         workers.attend(runner.stop)
-    runner.run()
+    with filter_observed(service, runner.status, bus, worker or 0):
+        runner.run()
     return 0
