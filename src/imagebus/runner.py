@@ -38,6 +38,8 @@ CATCH_UP_S = 2.0
 LISTEN_EVERY_S = 1.0
 """So often a filter that takes nothing in still hears what becomes of its group."""
 LOOK_ROUND_S = 1.0
+MARGIN_MS = 100.0
+"""Beside the work, so much may pass on a busy machine before a frame that is taken up is published."""
 
 
 class Runner:
@@ -123,9 +125,7 @@ class Runner:
             begin = began_ms
         if self._options.is_bounded:
             begin = start.EARLIEST if self._options.from_ms is None else self._options.from_ms
-            until_ms = began_ms if self._options.until_ms is None else self._options.until_ms
-            return start.Plan(begin, until_ms, self._options.topic, self._range)
-        return start.Plan(begin, None, self._options.topic)
+        return start.Plan(begin, self._options.is_bounded, self._options.topic, self._range)
 
     @property
     def _range(self) -> commit.Range:
@@ -209,7 +209,7 @@ class Runner:
 
     def _skip_stale(self) -> None:
         now_ms = time.time_ns() // 1_000_000
-        for record, reason in self._backlog.stale(now_ms, self._work_ms.most):
+        for record, reason in self._backlog.stale(now_ms, self._work_ms.most + MARGIN_MS):
             self._delivery.publish(record, [], reason)
 
     def _take_in(self, records: Iterable[Record]) -> None:

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.kafka
 Outcome = Callable[[str], Reader]
 
 
-def fill(kafka: str, topic: str, first: int, count: int, partitions: int = 1, **changes: object) -> None:
+def fill(kafka: str, topic: str, first: int, count: int, partitions: int = 1) -> None:
     numbers = range(first, first + count)
-    put(kafka, topic, [frame_put(plain_frame(n, **changes), n % partitions) for n in numbers])
+    put(kafka, topic, [frame_put(plain_frame(n), n % partitions) for n in numbers])
 
 
 def delete(kafka: str, *deleted: str) -> None:
