@@ -25,9 +25,16 @@ class _Outline(msgspec.Struct):
     image: msgspec.Raw
 
 
+class _Version(msgspec.Struct):
+    """Which version of the format a record says that it is."""
+
+    v: int = 1
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
 _outline = msgspec.msgpack.Decoder(_Outline)
+_version = msgspec.msgpack.Decoder(_Version)
 
 
 def encode(frame: Frame) -> bytes:
@@ -91,7 +98,16 @@ def _typed(data: bytes) -> Frame:
             )
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise FrameError(f"not a frame of version 1: {error}", "undecodable") from error
+        raise FrameError(f"{_other_version(data)}not a frame of version 1: {error}", "undecodable") from error
+
+
+def _other_version(data: bytes) -> str:
+    """Say which version a record is of where we do not know it, else nothing."""
+    try:
+        version = _version.decode(data).v
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return ""
+    return "" if version == 1 else f"a frame of version {version}, update the program that reads it: "
 
 
 def _check_size(data: bytes) -> None:

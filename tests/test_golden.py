@@ -1,0 +1,60 @@
+"""The bytes of every released version are read and written as they were; tests/golden/write.py made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgpack
+import msgspec
+import pytest
+
+from imagebus import FrameError, codec
+from imagebus.frame import Frame
+from tests.golden.write import FOLDER, everything
+
+FILES = sorted(FOLDER.glob("*.hex"))
+
+
+def data_of(path: Path) -> bytes:
+    return bytes.fromhex(path.read_text())
+
+
+def decode(path: Path) -> Frame:
+    return (codec.decode_meta if ".meta." in path.name else codec.decode)(data_of(path))
+
+
+def test_there_are_golden_bytes_of_each_kind() -> None:
+    assert {path.name for path in FILES} >= {f"0.1.0.{kind}.hex" for kind in ("frame", "meta", "least")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_golden_bytes_are_read_and_written_again_as_they_are(path: Path) -> None:
+    assert codec.encode(decode(path)) == data_of(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_golden_bytes_say_to_a_plain_reader_what_they_say_to_us(path: Path) -> None:
+    plain = msgpack.unpackb(data_of(path), strict_map_key=False, timestamp=3)
+    frame = decode(path)
+    for name in ("source", "epoch", "sequence", "run", "captured_ns", "width", "height", "image", "v"):
+        assert plain[name] == getattr(frame, name)
+    assert [one["box"] for one in plain["detections"]] == [list(one.box) for one in frame.detections]
+    assert [one["stage"] for one in plain["trail"]] == [hop.stage for hop in frame.trail]
+    assert {**plain["attributes"], "types.extension": 0} == {**frame.attributes, "types.extension": 0}
+
+
+def test_the_golden_frame_holds_what_it_was_made_of() -> None:
+    frame = decode(FOLDER / "0.1.0.frame.hex")
+    made = msgspec.structs.replace(everything(), image=frame.image)  # another encoder, other bytes
+    assert frame == made
+    assert decode(FOLDER / "0.1.0.meta.hex") == msgspec.structs.replace(made, image=b"")
+
+
+@pytest.mark.parametrize("version", [0, 2, 3])
+def test_another_version_of_the_format_is_named_in_the_error(version: int) -> None:
+    plain = msgpack.unpackb(data_of(FOLDER / "0.1.0.least.hex"))
+    later = {**plain, "v": version, "picture": plain.pop("image"), "anything": ["new"]}
+    for decode in (codec.decode, codec.decode_meta):
+        with pytest.raises(FrameError, match=f"version {version}") as caught:
+            decode(msgpack.packb(later))
+        assert caught.value.reason == "undecodable"
