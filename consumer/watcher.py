@@ -15,6 +15,7 @@ from imagebus.bus import Bus
 from imagebus.errors import BrokerAwayError, BusError
 from imagebus.log import warn
 from imagebus.record import Record
+from imagebus.topics import OUTCOMES, SERVICES, dead_letters_of, meta_of
 
 LOOK_EVERY_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 12.0
@@ -22,6 +23,9 @@ LOOK_AGAIN_AT_MOST_S = 12.0
 READ_S = 0.2
 NEWS_EVERY_S = 0.2
 """However fast sources come and go, viewers are told of it no more often."""
+NEVER_FRAMES = {OUTCOMES, SERVICES}
+BESIDE_FRAMES = (meta_of(""), dead_letters_of(""))
+"""How the names of topics end that stand beside those with frames, and have none to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Watcher:
 
     Attributes:
         state: how the bus is.
-        topics: how many there are, whatever they carry.
+        topics: how many there are that may carry frames, whatever they do carry.
         version: another number after every change of the state or of the list of feeds.
         failed: set when a thread ended by a fault of this program.
     """
@@ -104,7 +108,7 @@ class Watcher:
             self._look_now.clear()
 
     def _find_topics(self) -> None:
-        partitions = self._bus.topics()
+        partitions = {topic: n for topic, n in self._bus.topics().items() if may_carry_frames(topic)}
         self._frames &= partitions.keys()
         for topic in partitions:
             if topic not in self._frames and self._not_frames.get(topic, (0.0, 0.0))[0] <= time.monotonic():
@@ -179,6 +183,11 @@ class Watcher:
                 self.state = BusState(word, self.state.since, problem)
             self.version = next(self._news)
             self._changed()
+
+
+def may_carry_frames(topic: str) -> bool:
+    """Return whether it is worth asking what the topic's records are."""
+    return topic not in NEVER_FRAMES and not topic.endswith(BESIDE_FRAMES)
 
 
 def carries_frame(record: Record) -> bool:
