@@ -72,7 +72,19 @@ def test_what_retention_took_before_it_was_read_is_counted() -> None:
 
 @pytest.mark.parametrize(
     "metadata",
-    ["", "x", "[]", "null", "{}", '{"v":2,"from":1}', '{"v":1,"from":"a"}', '{"v":1,"from":1,"output":"5"}'],
+    [
+        "",
+        "x",
+        "[]",
+        "null",
+        "{}",
+        '{"v":2,"from":1}',
+        '{"v":1,"from":"a"}',
+        '{"v":1,"from":1,"output":"5"}',
+        '{"v":1,"from":0,"output":7}',
+        '{"v":1,"from":0,"counts":{"output":6}}',
+        '{"v":3,"from":0,"counts":{"output":7}}',
+    ],
 )
 def test_the_commit_of_a_stranger_begins_new_counts(metadata: str) -> None:
     book = ledger(7, metadata=metadata)

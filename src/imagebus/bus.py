@@ -45,6 +45,7 @@ ANSWER_S = 5.0
 LAST_ANSWER_S = 2.0
 LEAVE_S = 3.0
 LATE_NEWS_S = 2.0
+COMMIT_AGAIN_S = 0.25
 WATCH_EVERY_S = 2.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -510,6 +511,9 @@ class Subscriber:
         self._moved: set[int] = set()
         self._told = False
         self._commit_failed = False
+        self._committing: dict[int, Position] = {}
+        self._to_repeat: set[int] = set()
+        self._repeat_at = 0.0
         self._final: dict[int, Position] = {}
 
     def _begin(self, consumer: Any) -> None:
@@ -530,7 +534,10 @@ class Subscriber:
             warn(f"topic {self._topic} was deleted and made anew; reading it from its beginning")
             self._begin_anew([place.partition for place in self._consumer.assignment()])
         if self._new:
-            self._begin_new()
+            begun = self._begin_new()  # what was read of them before is of another time
+            records = [record for record in records if record.partition not in begun]
+        if self._to_repeat and time.monotonic() >= self._repeat_at:
+            self.commit({partition: self._committing[partition] for partition in self._to_repeat})
         return records
 
     def _record(self, message: Any) -> Record | None:
@@ -556,13 +563,16 @@ class Subscriber:
 
     def _begin_anew(self, partitions: list[int]) -> None:
         self._listener.lost(partitions)
+        self._forget(partitions)
         places = [TopicPartition(self._topic, partition) for partition in partitions]
         self._consumer.incremental_unassign(places)
         self._new += places
         self._moved |= set(partitions)
 
     def commit(self, positions: Mapping[int, Position]) -> None:
-        """Commit without waiting; a failure is told and the next commit covers it."""
+        """Commit without waiting; what fails, as while the group settles anew, is committed again."""
+        self._committing |= positions
+        self._to_repeat -= positions.keys()
         self._consumer.commit(offsets=self._offsets(positions), asynchronous=True)
 
     def commit_and_wait(self, positions: Mapping[int, Position]) -> None:
@@ -619,10 +629,14 @@ class Subscriber:
             for partition, position in positions.items()
         ]
 
-    def _on_commit(self, error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         failed = error is not None and error.code() != KafkaError._NO_OFFSET
-        if failed and not self._commit_failed:  # once, as while the group settles anew
-            warn(f"committing {self._topic} failed ({error}); the next commit covers it")
+        if failed:
+            # There may be no next commit: the last frame of a camera that was switched off.
+            self._to_repeat |= {place.partition for place in partitions} & self._committing.keys()
+            self._repeat_at = time.monotonic() + COMMIT_AGAIN_S
+        if failed and not self._commit_failed:  # once
+            warn(f"committing {self._topic} failed ({error}); it is done again")
         self._commit_failed = failed
         if not failed:
             self._state.answered()
@@ -650,13 +664,20 @@ class Subscriber:
         self._final = {}
         self._unassign(consumer, partitions)
 
+    def _forget(self, partitions: Iterable[int]) -> None:
+        """Commit nothing again of partitions that are no longer ours."""
+        for partition in partitions:
+            self._committing.pop(partition, None)
+            self._to_repeat.discard(partition)
+
     def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        self._forget(place.partition for place in partitions)
         never = [p for p in partitions if p in self._new]
         self._new = [p for p in self._new if p not in never]
         consumer.incremental_unassign([p for p in partitions if p not in never])
 
-    def _begin_new(self) -> None:
-        """Begin with partitions that the group gave us; where the broker is away, at a later call.
+    def _begin_new(self) -> set[int]:
+        """Begin with partitions that the group gave us, and return them; where the broker is away, later.
 
         Raises:
             BusError: the broker refuses for good.
@@ -670,12 +691,13 @@ class Subscriber:
             if not self._told:
                 warn(f"positions of {self._topic} are not to be had yet ({reason})")
             self._told = True
-            return
+            return set()
         self._new, self._moved, self._told = [], set(), False
         self._listener.assigned(assigned)
         self._consumer.incremental_assign(
             [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
         )
+        return {a.partition for a in assigned}
 
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
         """Find where to begin; what was not committed yet is committed now, before any work."""
@@ -690,6 +712,12 @@ class Subscriber:
                 is_new = position is not None or self._is_new(partition, log, commits)
                 position = self._beginning(log, partition, len(commits), edges[0] if is_new else None)
                 first[partition] = position
+            elif not commit.is_known(position):
+                warn(
+                    f"{log.topic}[{partition}]@{position.offset} was committed by another program or version, "
+                    "without counts that are known here: going on there, counting anew"
+                )
+                position = self._beginning(log, partition, len(commits), position.offset)
             assigned.append(Assigned(partition, position, edges[0]))
         if first:
             self._consumer.commit(offsets=self._offsets(first), asynchronous=False)

@@ -63,11 +63,21 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read(position: Position) -> Commit:
-    """Return what a position carries; a commit of another client begins to count anew."""
+    """Return what a position carries; one of another client, or of a version unlike ours, counts anew."""
+    return _known(position) or Commit(position.offset)
+
+
+def is_known(position: Position) -> bool:
+    """Whether a position carries counts that add up to it."""
+    return _known(position) is not None
+
+
+def _known(position: Position) -> Commit | None:
     try:
-        return _decoder.decode(position.metadata)
+        found = _decoder.decode(position.metadata)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Commit(position.offset)
+        return None
+    return found if found.begin + sum(found.counts.values()) + found.gaps == position.offset else None
 
 
 def counts_of(position: Position) -> dict[str, int]:
