@@ -714,8 +714,8 @@ class Subscriber:
                 first[partition] = position
             elif not commit.is_known(position):
                 warn(
-                    f"{log.topic}[{partition}]@{position.offset} was committed by another program or version, "
-                    "without counts that are known here: going on there, counting anew"
+                    f"{log.topic}[{partition}]@{position.offset} was committed by another program or "
+                    "version, without counts that are known here: going on there, counting anew"
                 )
                 position = self._beginning(log, partition, len(commits), position.offset)
             assigned.append(Assigned(partition, position, edges[0]))
