@@ -105,7 +105,7 @@ def noted(kafka: str, group: str) -> set[Place]:
 
 
 def jumps(records: Iterable[Record]) -> list[Identity]:
-    """Return every frame that came after a later one of its source, and had not come before: a gap was jumped."""
+    """Return every frame that came for the first time after a later one of its source: a gap was jumped."""
     latest: dict[str, int] = defaultdict(lambda: -1)
     seen: set[Identity] = set()
     faults = []

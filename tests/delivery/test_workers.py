@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections import Counter
@@ -13,8 +12,8 @@ import pytest
 
 from imagebus.commit import counts_of
 from tests.broker import committed, frame_put, fresh, make_topic, plain_frame, put
-from tests.delivery.sources import Account, Sources
 from tests.delivery.conftest import Run
+from tests.delivery.sources import Account, Sources
 from tests.programs import ROOT, Program, wait_for
 
 pytestmark = pytest.mark.kafka
