@@ -13,6 +13,9 @@ from imagebus.errors import ConfigurationError
 COMMANDS = {
     "account": ("imagebus.account.command", "prove that every record a group has read has one outcome"),
     "kafka": ("imagebus.kafka.command", "the broker of this machine: start, stop, status"),
+    "topics": ("imagebus.commands.topics", "what is on the bus: topics, rates, ages, who waits for what"),
+    "show": ("imagebus.commands.show", "the frames of a topic, a line each, or their pictures"),
+    "dlq": ("imagebus.commands.dlq", "dead letters: list, show, send again"),
 }
 
 

@@ -35,7 +35,13 @@ NO_DEFAULT = re.compile(r" \(default( factory)?: (None|null|.*lambda.*)?\)$")
 class Options(BaseSettings):
     """The options of a program; ``--max-fps`` is also the variable ``IMAGEBUS_MAX_FPS``."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_prefix_target="all",  # also of a field that has another name as a flag
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
 
     shortcuts: ClassVar[dict[str, str]] = {}
     """Short flags by field name; those of the base classes are added."""

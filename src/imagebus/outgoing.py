@@ -21,6 +21,8 @@ LOG = "imagebus.log"
 """Id of the log that the offset is of: a topic deleted and made again counts its offsets anew."""
 ONLY_FOR = "imagebus.only-for"
 """On a dead letter that was sent again: the one group that shall process it."""
+AGAIN = "imagebus.again"
+"""On whatever came of such a letter: it is late, and not to be shown as if live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,18 @@ class Outgoing:
 
 def origin(record: Record, group: str) -> Headers:
     """Return the headers that say of which record something came, and by which group."""
-    return (
+    place = (
         (GROUP, group.encode()),
         (TOPIC, record.topic.encode()),
         (PARTITION, b"%d" % record.partition),
         (OFFSET, b"%d" % record.offset),
     )
+    return (*place, (AGAIN, b"1")) if is_again(record) else place
+
+
+def is_again(record: Record) -> bool:
+    """Whether this is a dead letter that was sent again, or came of one: late, whatever its time."""
+    return any(name in (ONLY_FOR, AGAIN) for name, _ in record.headers)
 
 
 def frame_records(

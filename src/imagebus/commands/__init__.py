@@ -1,0 +1,1 @@
+"""The sub-commands of ``imagebus`` that look at the bus."""
