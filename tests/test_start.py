@@ -11,7 +11,7 @@ import pytest
 from imagebus import ConfigurationError, Field, FilterOptions
 from imagebus.commit import Commit
 from imagebus.connection import Position
-from imagebus.start import LATE_MS, Plan
+from imagebus.start import Plan
 from imagebus.topics import Topic
 
 NEW_YEAR_MS = 1_767_225_600_000
@@ -123,9 +123,9 @@ class Log:
         (Plan("latest"), 110, None),
         (Plan("earliest"), 100, None),
         (Plan(NEW_YEAR_MS + 60_000), 101, None),
-        (Plan(NEW_YEAR_MS + 60_000, NEW_YEAR_MS + 120_000), 101, 110),
-        (Plan("earliest", NEW_YEAR_MS - LATE_MS + 180_000), 100, 103),
-        (Plan(NEW_YEAR_MS + 180_000, NEW_YEAR_MS - LATE_MS), 103, 103),
+        (Plan(NEW_YEAR_MS + 60_001, bounded=True), 102, 110),
+        (Plan("earliest", bounded=True), 100, 110),
+        (Plan(NEW_YEAR_MS + 600_000, bounded=True), 110, 110),
     ],
 )
 def test_a_plan_says_where_to_begin_and_to_end(plan: Plan, begin: int, end: int | None) -> None:

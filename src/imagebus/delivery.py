@@ -81,7 +81,10 @@ class Delivery:
     def received(self, record: Record) -> bool:
         """Enter a record that was read; false where it is not ours, beyond the end, or was entered before."""
         ledger = self._ledgers.get(record.partition)
-        return ledger is not None and ledger.received(record.offset)
+        if ledger is None:
+            return False
+        ledger.look(record.offset, record.key, record.timestamp_ms)
+        return ledger.received(record.offset)
 
     def is_outside(self, record: Record) -> bool:
         """Whether a record that was received lies outside of a bounded run's capture times."""

@@ -9,6 +9,7 @@ import msgspec
 from imagebus import commit
 from imagebus.commit import EXPIRED, Range
 from imagebus.connection import Assigned, Position
+from imagebus.ending import Ending
 
 
 class Ledger:
@@ -30,6 +31,8 @@ class Ledger:
             self._counts[EXPIRED] += low - self._next
             self._next = self._expected = low
         self._committed = self._first = assigned.position
+        self._ending = Ending(self.range[1])
+        self._end_moved = self._end_is_new = False
 
     @property
     def end(self) -> int | None:
@@ -60,6 +63,13 @@ class Ledger:
     def is_complete(self) -> bool:
         """Whether a bounded run has finished this partition."""
         return self.end is not None and self._next >= self.end
+
+    def look(self, offset: int, key: bytes | None, timestamp_ms: int) -> None:
+        """See a record of a bounded run before it is received: nothing of the range may come any more."""
+        new = self.end is not None and self._expected <= offset < self.end
+        if new and self._ending.is_reached(key, timestamp_ms):
+            self._commit = msgspec.structs.replace(self._commit, end=offset)
+            self._end_moved = self._end_is_new = True
 
     def received(self, offset: int) -> bool:
         """Take a record in; false where it lies beyond the end, or was taken before (a repeated fetch)."""
@@ -114,12 +124,13 @@ class Ledger:
         return any(offset < finished for finished in self._outcomes)
 
     def final(self) -> Position | None:
-        """Return the position where it moved at all: an earlier commit of it may have failed."""
-        return None if self._next == self._first.offset else self.position
+        """Return the position where it, or the end, moved at all: an earlier commit of it may have failed."""
+        return self.position if self._end_moved or self._next != self._first.offset else None
 
     def to_commit(self) -> Position | None:
-        """Return the position where it moved since this was last asked."""
-        if self._next == self._committed.offset:
+        """Return the position where it, or the end, moved since this was last asked."""
+        if self._next == self._committed.offset and not self._end_is_new:
             return None
+        self._end_is_new = False
         self._committed = self.position
         return self._committed

@@ -13,8 +13,6 @@ from imagebus.connection import Offsets, Position
 
 LATEST = "latest"
 EARLIEST = "earliest"
-LATE_MS = 10 * 60 * 1000
-"""How much later than its neighbours a frame may come to the log and still be found by a bounded run."""
 
 
 def parse(value: str | int) -> str | int:
@@ -44,14 +42,14 @@ Moment = Annotated[str | int | None, BeforeValidator(_moment)]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Finds where to begin in a partition, and where a bounded run ends.
+    """Finds where to begin in a partition, and the furthest that a bounded run may read.
 
-    ``begin`` is ``latest``, ``earliest`` or Unix ms, ``until_ms`` None where the run has no end, ``topic``
-    where the group writes, ``range`` the capture times that a bounded run was asked for.
+    ``begin`` is ``latest``, ``earliest`` or Unix ms, ``bounded`` whether the run ends with what the log holds
+    now, ``topic`` where the group writes, ``range`` the capture times that a bounded run was asked for.
     """
 
     begin: str | int
-    until_ms: int | None = None
+    bounded: bool = False
     topic: str = ""
     range: Range = (None, None)
 
@@ -62,5 +60,5 @@ class Plan:
             begin = log.at(partition, self.begin)
         else:
             begin = low if self.begin == EARLIEST else high
-        end = None if self.until_ms is None else max(begin, log.at(partition, self.until_ms + LATE_MS))
+        end = high if self.bounded else None
         return Commit(begin, topic=self.topic, log=log.id, end=end, range=self.range).at(begin)

@@ -10,8 +10,8 @@ from imagebus import commit
 from imagebus.bus import Bus
 from imagebus.commit import Commit
 from imagebus.connection import Position
+from imagebus.ending import LATE_MS
 from imagebus.errors import ConfigurationError
-from imagebus.start import LATE_MS
 from imagebus.text import printable
 from imagebus.topics import meta_of
 
