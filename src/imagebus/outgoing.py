@@ -9,10 +9,9 @@ from imagebus import codec, trace
 from imagebus.errors import FrameError
 from imagebus.frame import Frame
 from imagebus.record import Headers, Record
-from imagebus.topics import dead_letters_of, meta_of
+from imagebus.topics import MAX_AHEAD_MS, dead_letters_of, meta_of
 
 MAX_HEADERS_BYTES = 64 * 1024
-MAX_AHEAD_NS = 3600 * 10**9
 GROUP = "imagebus.group"
 TOPIC = "imagebus.topic"
 PARTITION = "imagebus.partition"
@@ -73,9 +72,9 @@ def frame_records(
     Raises:
         FrameError: the frame is beyond a bound of the format, from the future, or its picture is missing.
     """
-    if frame.captured_ns > time.time_ns() + MAX_AHEAD_NS:
+    if frame.captured_ns > time.time_ns() + MAX_AHEAD_MS * 1_000_000:
         # The broker refuses such a record too, but only after a second in which nothing else goes out.
-        raise FrameError(f"captured_ns {frame.captured_ns} is more than an hour ahead", "refused")
+        raise FrameError(f"captured_ns {frame.captured_ns} is more than a day ahead", "refused")
     if pixels is not bool(frame.image):
         wrong = "no picture" if pixels else "a picture, in a filter that declares pixels = False"
         raise FrameError(f"the frame has {wrong}", "picture")

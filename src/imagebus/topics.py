@@ -17,7 +17,14 @@ REDACTION = "REDACTION_FRAME"
 MAX_MESSAGE_BYTES = 2 * MAX_RECORD_BYTES + 1024 * 1024
 """Room for a frame at its bound, and for a larger stranger as a dead letter."""
 
+MAX_AHEAD_MS = 24 * 3600 * 1000
+"""So far ahead a frame may be stamped. A clock set to local time for UTC is up to 14 hours wrong; Kafka's own
+bound is an hour, and such a camera would lose every frame."""
+
+CLOCKS = {"message.timestamp.after.max.ms": str(MAX_AHEAD_MS)}
+
 SETTINGS = {
+    **CLOCKS,
     "max.message.bytes": str(MAX_MESSAGE_BYTES),
     "compression.type": "producer",
     "retention.ms": str(10 * 60 * 1000),
@@ -52,6 +59,7 @@ OUTCOMES = "imagebus.outcomes"
 """Where every filter notes which records it skipped or filtered out."""
 
 OUTCOMES_SETTINGS = {
+    **CLOCKS,
     "retention.ms": str(7 * 24 * 3600 * 1000),
     "retention.bytes": str(512 * 1024**2),
     "segment.bytes": str(16 * 1024**2),
@@ -62,6 +70,7 @@ SERVICES = "imagebus.services"
 """Where every running service says each two seconds what it is and how it does."""
 
 SERVICES_SETTINGS = {
+    **CLOCKS,
     "cleanup.policy": "compact,delete",
     "retention.ms": str(24 * 3600 * 1000),
     "segment.ms": str(10 * 60 * 1000),
@@ -90,6 +99,10 @@ def unfit(topic: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> It
     if "max.message.bytes" in wanted and limit < MAX_RECORD_BYTES:
         yield f"topic {topic} takes records up to {limit} bytes, a frame may have {MAX_RECORD_BYTES}:"
         yield "larger frames will become dead letters; raise its max.message.bytes"
+    ahead_ms = int(found.get("message.timestamp.after.max.ms", MAX_AHEAD_MS))
+    if ahead_ms < MAX_AHEAD_MS:
+        yield f"topic {topic} refuses what is stamped more than {ahead_ms // 1000} s ahead of its broker's"
+        yield f"clock; set its message.timestamp.after.max.ms to {MAX_AHEAD_MS}"
     if "compact" in found.get("cleanup.policy", "") and "cleanup.policy" not in wanted:
         yield f"topic {topic} is compacted: it forgets all but the newest; set cleanup.policy to delete"
     kept_ms = int(found.get("retention.ms", -1))

@@ -117,7 +117,7 @@ def test_a_frame_from_the_future_becomes_a_dead_letter_and_its_neighbours_do_not
         frame: dict[str, Any] = plain_frame(sequence, captured_ns=captured_ns)
         return Put(msgpack.packb(frame), b"camera")
 
-    times = {n: now_ns + 2 * HOUR_NS if n % 50 == 25 else now_ns for n in range(300)}
+    times = {n: now_ns + 25 * HOUR_NS if n % 50 == 25 else now_ns for n in range(300)}
     put(kafka, topic, [ahead(n, at) for n, at in (times | {299: 2**63 - 1}).items()])
     program, letters, written = start(run, topic, out), outcome(f"{topic}.DLQ"), outcome(out)
     wait_for(lambda: len(written.read()) + len(letters.read()) >= 300, "an outcome for every frame")

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from imagebus.kafka.probe import HOST
-from imagebus.topics import MAX_MESSAGE_BYTES
+from imagebus.topics import MAX_AHEAD_MS, MAX_MESSAGE_BYTES
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -23,6 +23,7 @@ FOR_FRAMES = {
     "socket.request.max.bytes": 64 * MIB,
     "num.partitions": PARTITIONS,
     "auto.create.topics.enable": "false",
+    "log.message.timestamp.after.max.ms": MAX_AHEAD_MS,
     "log.retention.ms": 10 * 60 * 1000,
     "log.retention.check.interval.ms": 10_000,
     # only whole segments expire, so they are short; each has two index files, made at full size
