@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Annotated, ClassVar
 
@@ -13,7 +15,7 @@ from address import SCHEME, Address, parse
 from pydantic import AfterValidator
 from report import Report
 from watch import Watch
-from wire import Ended, Opened, Picture, Request
+from wire import Ended, Lost, Message, Opened, Picture, Request
 
 from imagebus import topics
 from imagebus.bus import Bus
@@ -21,10 +23,13 @@ from imagebus.camera import CameraPublisher
 from imagebus.errors import ConfigurationError, FrameError
 from imagebus.log import warn
 from imagebus.mask import mask
+from imagebus.observed import camera_observed
 from imagebus.options import BusOptions, Field, Positional
 from imagebus.program import run
+from imagebus.status import CameraStatus
 from imagebus.topics import Topic
 
+KIND = "producer"
 LAST_WORD_S = 60.0
 """How long the end of a file waits for the broker's acknowledgement."""
 STOP_S = 3.0
@@ -58,6 +63,10 @@ class ProducerOptions(BusOptions):
         1.0, ge=0.01, le=1000, allow_inf_nan=False, description="play a file so many times as fast"
     )
     quality: int = Field(85, ge=1, le=100, description="of the JPEGs; a camera's own JPEGs keep theirs")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="serve Prometheus metrics here; 0 takes a free port"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address to serve metrics on")
 
 
 class Stopped(BaseException):
@@ -75,11 +84,32 @@ class Producer:
         self._address = address
         self._bus = Bus(options.kafka, options.kafka_config)
         self._report = Report(options.name, address.shown, options.quiet)
+        self._status = CameraStatus()
         self._publisher: CameraPublisher | None = None
         self._watch = Watch(_request(options, address))
 
     def run(self) -> int:
         """Publish until a file ends or a signal comes; return the exit status."""
+        try:
+            with self._observed():
+                return self._follow_and_finish()
+        except Stopped as stopped:  # before there was anything to finish, or after
+            return stopped.exit_code
+
+    def _observed(self) -> AbstractContextManager[None]:
+        options = self._options
+        return camera_observed(
+            options,
+            self._status,
+            self._bus,
+            kind=KIND,
+            name=options.name,
+            topic=options.topic,
+            metrics_host=options.metrics_host,
+            metrics_port=options.metrics_port,
+        )
+
+    def _follow_and_finish(self) -> int:
         try:
             status = self._follow()
             return max(status, self._finish(LAST_WORD_S))
@@ -93,6 +123,7 @@ class Producer:
         if self._address.live:
             self._connect(live=True)
         for message in self._watch.messages():
+            self._take_stock(message)
             if isinstance(message, Ended):
                 self._report.ended(message)
                 return message.exit_code
@@ -104,10 +135,21 @@ class Producer:
                 self._report.tell(message)
         return 0
 
+    def _take_stock(self, message: Message | None) -> None:
+        self._status.stepped_ns = time.monotonic_ns()
+        if isinstance(message, Opened | Lost | Ended):
+            self._status.ready = isinstance(message, Opened)
+
     def _connect(self, *, live: bool) -> None:
         """Begin an epoch; a source that comes back goes on in its own."""
         self._publisher = self._publisher or CameraPublisher(
-            self._bus, self._options.topic, self._options.name, live=live, on_sent=self._report.sent
+            self._bus,
+            self._options.topic,
+            self._options.name,
+            kind=KIND,
+            live=live,
+            on_sent=self._report.sent,
+            status=self._status,
         )
 
     def _publish(self, picture: Picture) -> None:

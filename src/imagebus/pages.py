@@ -66,8 +66,9 @@ class PageServer:
 
     def close(self) -> None:
         """End it, whoever is connected."""
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(1.0)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(1.0)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
