@@ -46,6 +46,7 @@ LAST_ANSWER_S = 2.0
 LEAVE_S = 3.0
 LATE_NEWS_S = 2.0
 COMMIT_AGAIN_S = 0.25
+NEWS_S = 0.05
 WATCH_EVERY_S = 2.0
 REFUSED_RECORD = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -294,7 +295,9 @@ class Bus:
     ) -> Subscriber:
         """Return a new member of the group, which reads its share of the topic's partitions."""
         watch = LogWatch(lambda: self._describe(topic))
-        subscriber = Subscriber(topic, start, listener, self._state, self.log_id, watch)
+        settings = {**CONSUMING, **self._properties}
+        session_s = float(str(settings["session.timeout.ms"])) / 1000
+        subscriber = Subscriber(topic, start, listener, self._state, self.log_id, watch, session_s)
         consumer = self._client(
             Consumer,
             CONSUMING,
@@ -499,8 +502,10 @@ class Subscriber:
         state: Availability,
         log_id: Callable[[str], str],
         watch: LogWatch,
+        session_s: float,
     ) -> None:
         self._topic = topic
+        self._session_s = session_s
         self._log_id = log_id
         self._watch = watch
         self._start = start
@@ -514,6 +519,7 @@ class Subscriber:
         self._committing: dict[int, Position] = {}
         self._to_repeat: set[int] = set()
         self._repeat_at = 0.0
+        self._read_at = time.monotonic()
         self._final: dict[int, Position] = {}
 
     def _begin(self, consumer: Any) -> None:
@@ -528,6 +534,9 @@ class Subscriber:
         Raises:
             BusError: the broker refuses for good.
         """
+        if self._is_late:
+            time.sleep(NEWS_S)  # the client hears in its own thread that the group has gone on without us
+        self._read_at = time.monotonic()
         records = [r for message in _poll(self._consumer, limit, timeout_s) if (r := self._record(message))]
         self._state.check()
         if self._watch.is_another():
@@ -538,7 +547,16 @@ class Subscriber:
             records = [record for record in records if record.partition not in begun]
         if self._to_repeat and time.monotonic() >= self._repeat_at:
             self.commit({partition: self._committing[partition] for partition in self._to_repeat})
+        self._read_at = time.monotonic()
         return records
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether nothing was read for so long that the group may have given our partitions away.
+
+        A process that was stopped notices nothing else of it; a filter may also just be slow.
+        """
+        return time.monotonic() > self._read_at + self._session_s
 
     def _record(self, message: Any) -> Record | None:
         if (error := message.error()) is None:
@@ -572,6 +590,11 @@ class Subscriber:
     def commit(self, positions: Mapping[int, Position]) -> None:
         """Commit without waiting; what fails, as while the group settles anew, is committed again."""
         self._committing |= positions
+        self._to_repeat |= positions.keys()
+        if not self._is_late:  # else once we know that they are ours still
+            self._commit_now(positions)
+
+    def _commit_now(self, positions: Mapping[int, Position]) -> None:
         self._to_repeat -= positions.keys()
         self._consumer.commit(offsets=self._offsets(positions), asynchronous=True)
 
@@ -656,7 +679,7 @@ class Subscriber:
         }
         if positions:
             # It goes to the broker ahead of our next word to the group; if it fails, the next owner repeats.
-            self.commit(positions)
+            self._commit_now(positions)
         self._unassign(consumer, partitions)
 
     def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
