@@ -66,6 +66,7 @@ class CameraPublisher:
         self._on_sent = on_sent
         self._limit = queue_pictures
         self._clock = clock or CaptureClock()
+        self._spans = trace.spans(kind)
         self._waiting: deque[Picture] = deque()
         self._changed = threading.Condition()
         self._closing = False
@@ -196,6 +197,7 @@ class CameraPublisher:
         self._in_flight += 1
         self._hand_over(publisher, record, partial(self._count, record))
         self._hand_over(publisher, meta, self._check)
+        self._spans.hop(frame, record)
         if self._on_sent:
             self._on_sent(frame)
 

@@ -13,6 +13,7 @@ from imagebus.topics import MAX_AHEAD_MS, dead_letters_of, meta_of
 
 MAX_HEADERS_BYTES = 64 * 1024
 GROUP = "imagebus.group"
+STAGE = "imagebus.stage"
 TOPIC = "imagebus.topic"
 PARTITION = "imagebus.partition"
 OFFSET = "imagebus.offset"
@@ -99,7 +100,7 @@ def dead_letter(record: Record, *, reason: str, error: str, stage: str, group: s
     facts = {
         "imagebus.reason": reason,
         "imagebus.error": error[:1000],
-        "imagebus.stage": stage,
+        STAGE: stage,
         "imagebus.timestamp": str(record.timestamp_ms),
     }
     headers = [(name, value.encode("utf-8", "replace")) for name, value in facts.items()]

@@ -58,6 +58,7 @@ class Processing:
         self._sources: dict[int, set[str]] = {}
         self._failures = 0
         self._told_held = False
+        self._spans = trace.spans(self._options.name)
 
     def work(self, records: Sequence[Record]) -> None:
         """Have records processed, together where the filter can, and give each what came of it.
@@ -203,7 +204,7 @@ class Processing:
     def _finish(self, item: Item, took_s: float) -> None:
         """Publish what came of an item; what no reader would take, makes it a dead letter."""
         try:
-            outgoing = [sealed for frame in item.results for sealed in self._sealed(frame, item)]
+            sealed = [self._sealed(frame, item) for frame in item.results]
         except FrameError as error:
             self._bury(item.record, error.reason, str(error))
             return
@@ -211,12 +212,15 @@ class Processing:
             self._failed(item.record, error)
             return
         self._failures = 0
+        outgoing = [record for _, records in sealed for record in records]
         self._publish(item.record, outgoing, OUTPUT if outgoing else FILTERED)
+        for frame, records in sealed:
+            self._spans.hop(frame, records[0], item.record)
         self._status.newest_ms = max(self._status.newest_ms, item.record.timestamp_ms)
         self._status.age.observe(max(0.0, time.time() - item.record.timestamp_ms / 1000))
         self._tell(item, took_s)
 
-    def _sealed(self, frame: Frame, item: Item) -> list[Outgoing]:
+    def _sealed(self, frame: Frame, item: Item) -> tuple[Frame, list[Outgoing]]:
         """Complete the hop in the frame's trail and make its records."""
         options = self._options
         kind, version = self._filter.kind(), self._filter.version
@@ -231,7 +235,7 @@ class Processing:
         sealed = msgspec.structs.replace(frame, trail=(*trail, hop), run=run)
         parent = trace.proceed(item.record.header(trace.HEADER))
         came_of = origin(item.record, options.group_id)
-        return frame_records(sealed, options.topic, parent, came_of, pixels=self._filter.pixels)
+        return sealed, frame_records(sealed, options.topic, parent, came_of, pixels=self._filter.pixels)
 
     def _failed(self, record: Record, error: Exception) -> None:
         self._failures += 1

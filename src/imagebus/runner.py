@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from imagebus import commit, moment, start
+from imagebus import commit, moment, start, trace
 from imagebus.backlog import Backlog
 from imagebus.commit import DEAD, SKIPPED_OTHER_GROUP, SKIPPED_OUTSIDE
 from imagebus.connection import Assigned, Connection, Position, Reading
@@ -59,6 +59,7 @@ class Runner:
         self._failure: Exception | None = None
         self._processed = 0
         self._busy_s = 0.0
+        self._began_ns = 0
         self._ready: set[str] = set()
         self._instead = ""
         self._keeps_notes = True
@@ -247,7 +248,7 @@ class Runner:
         return records
 
     def _work(self, records: Sequence[Record]) -> None:
-        began = time.perf_counter()
+        began, self._began_ns = time.perf_counter(), time.time_ns()
         self._processing.work(records)
         self._work_ms.observe((time.perf_counter() - began) * 1000)
 
@@ -265,9 +266,11 @@ class Runner:
 
     def _dead_letter(self, record: Record, reason: str, error: str) -> Outgoing:
         self._make_once(dead_letters_of(record.topic))
-        return dead_letter(
+        letter = dead_letter(
             record, reason=reason, error=error, stage=self._options.name, group=self._options.group_id
         )
+        trace.spans(self._options.name).fault(record, letter, reason, error, self._began_ns)
+        return letter
 
     def _make_once(self, topic: str) -> None:
         if topic not in self._ready:
