@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import numpy as np
 
 from imagebus import jpeg
@@ -16,9 +20,9 @@ from imagebus.frame import Frame
 from tests.broker import picture
 
 
-def noise(width: int, height: int) -> bytes:
+def noise(width: int, height: int, seed: int = 0) -> bytes:
     """Return a JPEG that is as large as such a picture gets."""
-    dots = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    dots = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
     return jpeg.encode(dots)
 
 
@@ -26,7 +30,8 @@ class Cameras:
     """Some cameras on one topic.
 
     Attributes:
-        sent: the frames of each camera in the order in which they went out.
+        sent: the frames of each camera in the order in which they went out, without their pictures.
+        shot: how many pictures each took.
         publishers: one a camera.
     """
 
@@ -45,15 +50,16 @@ class Cameras:
         self.sent: dict[str, list[Frame]] = {source: [] for source in sources}
         bus = Bus(kafka)
         self.publishers = {
-            source: CameraPublisher(
-                bus, topic, source, on_sent=self.sent[source].append, queue_pictures=queue_pictures
-            )
+            source: CameraPublisher(bus, topic, source, on_sent=self._note, queue_pictures=queue_pictures)
             for source in sources
         }
         self.shot = dict.fromkeys(sources, 0)
         self._threads = [threading.Thread(target=self._shoot, args=(source,)) for source in sources]
         for thread in self._threads:
             thread.start()
+
+    def _note(self, frame: Frame) -> None:
+        self.sent[frame.source].append(msgspec.structs.replace(frame, image=b""))  # pictures take memory
 
     def _shoot(self, source: str) -> None:
         due = time.monotonic()
@@ -100,3 +106,36 @@ def cameras(
         yield shooting
     finally:
         shooting.stop()
+
+
+def main(kafka: str, topic: str, names: str, fps: str) -> None:
+    """Be a program of cameras (names with commas between): a line of JSON with their numbers now and then."""
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    pictures = [noise(320, 240, seed) for seed in range(4)]
+    shooting = Cameras(kafka, topic, names.split(","), float(fps), pictures)
+    while not over.wait(0.5):
+        say(shooting)
+    missing = shooting.stop()
+    say(shooting)
+    raise SystemExit(1 if missing else 0)
+
+
+def say(shooting: Cameras) -> None:
+    numbers = {
+        source: {
+            "epoch": frames[-1].epoch if frames else "",
+            "shot": shooting.shot[source],
+            "sent": len(frames),
+            "published": shooting.publishers[source].published,
+            "dropped": shooting.publishers[source].dropped,
+            "refused": shooting.publishers[source].refused,
+        }
+        for source, frames in shooting.sent.items()
+    }
+    print(json.dumps(numbers), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
