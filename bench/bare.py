@@ -211,6 +211,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--value", type=Path)
     made.add_argument("--colour", default="444")
     made.add_argument("--count", type=int, default=0)
+    made.add_argument("--cameras", type=int, default=1)
     made.add_argument("--steady", type=int, default=0)
     made.add_argument("--fps", type=float, default=30)
     made.add_argument("--burst", type=int, default=0)

@@ -41,6 +41,7 @@ class Broker:
         for topic in made:
             self.bus.ensure_topic(topic, SETTINGS, partitions)
             self.bus.ensure_topic(meta_of(topic), META_SETTINGS, partitions)
+        wait_for(lambda: {*made, *map(meta_of, made)} <= self.bus.topics().keys(), "new topics")
         try:
             yield made
         finally:
@@ -63,7 +64,8 @@ def broker() -> Iterator[Broker]:
     try:
         wait_for(lambda: LocalBroker(folder).status()[0] or child.poll() is not None, "the broker", START_S)
         state = read(folder)
-        assert state is not None and child.poll() is None, (folder / "said.txt").read_text()
+        if state is None or child.poll() is not None:
+            raise RuntimeError(f"the broker did not start:\n{(folder / 'said.txt').read_text()}")
         yield Broker(folder, f"127.0.0.1:{port}", state.process.pid)
     finally:
         child.terminate()

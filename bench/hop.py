@@ -14,7 +14,7 @@ from statistics import median
 
 from bench.broker import Broker, broker
 from bench.journey import Bare, Found, Load, OnBus, Side, travel
-from bench.pictures import SIZES, choose_video, mean_kb, write_pictures
+from bench.pictures import SIZES, mean_kb, prepare
 from bench.report import Report, parser, percentile, ratio, spread
 
 JUDGED = ("720p", 1)
@@ -26,14 +26,13 @@ def run(options: argparse.Namespace, kafka: Broker, work: Path) -> Report:
     """Take both sides in turn, for each size and number of hops."""
     report = Report(
         "hop",
-        f"Latency of {options.steady} frames at {options.fps:g} frames/s a run, then {options.burst} frames as "
-        f"fast as they go; {options.rounds} pairs of runs, median (least to most); p99 is of all runs together. "
-        "Ratios are imagebus to bare, the median pair by pair.",
+        f"Latency of {options.steady} frames at {options.fps:g} frames/s a run, then {options.burst} frames "
+        f"as fast as they go; {options.rounds} pairs of runs, median (least to most); p99 is of all runs "
+        "together. Ratios are imagebus to bare, the median pair by pair.",
         ("size", "hops", "side", "p50 ms", "p99 ms", "frames/s", "CPU ms a frame", "p50", "p99", "frames/s"),
     )
-    video = choose_video(options.video, work / "street.mp4")
     for size in options.sizes:
-        pictures = write_pictures(video, work / size, size)
+        pictures = prepare(options.video, work, size)
         load = Load(pictures, options.steady, options.fps, options.burst)
         for hops in options.hops:
             _pairs(report, options, kafka, load, (size, hops), work)

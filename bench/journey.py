@@ -121,8 +121,9 @@ def travel(side: Side, kafka: Broker, stages: Sequence[Stage], load: Load, work:
         wait_for(lambda: _any(log) or not receiver.alive, "a first frame")
         family.check()
         pids = [kafka.pid, *(pid for child in family.started for pid in tree(child.pid))]
-        used = cpu_s(pids)
         source.go()
+        source.line()
+        used = cpu_s(pids)
         steady, used = source.line(), cpu_s(pids) - used
         burst = source.line()
         last = burst["first"] + burst["count"] - 1

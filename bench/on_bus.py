@@ -14,10 +14,11 @@ from pathlib import Path
 from bench.bare import BLACK_BOXES, fixed_boxes, parser
 from bench.phases import run_phases, say
 from bench.pictures import read_pictures
-from imagebus import Detection, Field, Filter, FilterOptions, Frame, start
+from imagebus import Detection, Field, Filter, FilterOptions, Frame, jpeg, start, trace
 from imagebus.bus import Bus
 from imagebus.camera import CameraPublisher
 from imagebus.connection import Assigned, Position
+from imagebus.outgoing import frame_records
 
 LABELS = ("person", "car")
 
@@ -29,6 +30,36 @@ def source(options: argparse.Namespace) -> None:
     run_phases(options, lambda number: camera.publish(pictures[number % len(pictures)]))
     missing = camera.close(30)
     assert not missing, f"{missing} frames were not acknowledged"
+
+
+def cameras(options: argparse.Namespace) -> None:
+    """Publish JPEGs of many cameras in turn, by one client."""
+    pictures = read_pictures(options.pictures)
+    header = jpeg.read_header(pictures[0])
+    publisher = Bus(options.kafka).publisher()
+
+    def publish(number: int) -> None:
+        frame = Frame(
+            source=f"cam{number % options.cameras}",
+            epoch="e1",
+            sequence=number,
+            captured_ns=time.time_ns(),
+            width=header.width,
+            height=header.height,
+            image=pictures[number % len(pictures)],
+        )
+        for one in frame_records(frame, options.topic, trace.begin()):
+            publisher.send(
+                one.topic,
+                one.key,
+                one.value,
+                timestamp_ms=one.timestamp_ms,
+                headers=one.headers,
+                acknowledged=_check,
+            )
+
+    run_phases(options, publish, idle=publisher.poll)
+    assert publisher.flush(30) == 0
 
 
 class Relay(Filter):
@@ -123,6 +154,7 @@ def consume(options: argparse.Namespace) -> None:
 FILTERS: dict[str, type[Filter]] = {"relay": Relay, "boxes": Boxes, "receiver": Receiver}
 ROLES: dict[str, Callable[[argparse.Namespace], None]] = {
     "source": source,
+    "cameras": cameras,
     "produce": produce,
     "consume": consume,
 }

@@ -35,6 +35,7 @@ def run_phases(
         time.sleep(WARM_UP_S)
         idle()
     _pause(idle)
+    say(phase="begun")
     first, begin = number, time.monotonic()
     for number in range(first, first + options.steady):
         while (left := begin + (number - first) / options.fps - time.monotonic()) > 0:

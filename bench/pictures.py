@@ -29,6 +29,11 @@ def choose_video(asked: Path | None, made: Path) -> Path:
     return made
 
 
+def prepare(video: Path | None, work: Path, size: str) -> Path:
+    """Write JPEGs of a size, of the video asked for or another; return their folder."""
+    return write_pictures(choose_video(video, work / "street.mp4"), work / size, size)
+
+
 def write_pictures(video: Path, folder: Path, size: str, count: int = 40) -> Path:
     """Write so many JPEGs of a video, scaled to a size of ``SIZES``; return their folder."""
     width, height = SIZES[size]

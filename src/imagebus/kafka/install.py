@@ -40,6 +40,23 @@ def ensure_jars(repository: str = "") -> Path:
     return target
 
 
+def fetch_jar(jar: Jar, folder: Path, repository: str = "") -> Path:
+    """Return one more jar, such as a tool of Kafka's, in a folder of its own; fetched where it is missing.
+
+    Raises:
+        ImagebusError: it can't be fetched, or is not the pinned one.
+    """
+    place = folder / jar.filename
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / f".{jar.filename}.lock"):
+        if not jar.is_whole(place):
+            downloads, part = folder / "downloads", place.with_suffix(".part")
+            _copy(_checked(jar, _fetcher(downloads, repository, Progress(jar.size))), part)
+            part.replace(place)
+            shutil.rmtree(downloads, ignore_errors=True)
+    return place
+
+
 def _install(target: Path, repository: str) -> None:
     wanted = jars.pinned()
     downloads = target.with_name("downloads")

@@ -1,0 +1,81 @@
+"""MB/s at 120 KB a record: the bus beside its client and Kafka's own performance tools."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+from bench import java_tools
+from bench.broker import Broker, broker
+from bench.children import children
+from bench.report import Report, parser, ratio, spread
+
+LEAST = 0.8
+CLIENT, BUS, JAVA = "confluent-kafka", "imagebus.bus", "Kafka's Java tools"
+MODULES = {CLIENT: "bench.bare", BUS: "bench.on_bus"}
+WAYS = ("produce", "consume")
+Rates = dict[str, dict[str, list[float]]]
+
+
+def run(options: argparse.Namespace, kafka: Broker, work: Path) -> Report:
+    """Take the sides in turn, each on a topic of its own: it writes, then it reads what it wrote."""
+    value = work / "value"
+    value.write_bytes(random.Random(1).randbytes(options.bytes))
+    sides = [CLIENT, BUS] if options.no_java else [CLIENT, BUS, JAVA]
+    rates: Rates = {side: {way: [] for way in WAYS} for side in sides}
+    for number in range(-1, options.rounds):  # the first, on a cold broker, counts for nobody
+        for side in sides:
+            with kafka.topics("flow") as (topic,):
+                found = _flow(side, kafka.address, topic, value, options.count, work / f"{number} {side}")
+            for way, rate in found.items():
+                rates[side][way] += [rate] if number >= 0 else []
+    return _report(options, rates)
+
+
+def _flow(side: str, kafka: str, topic: str, value: Path, count: int, work: Path) -> dict[str, float]:
+    """Return MB/s of each way."""
+    if side == JAVA:
+        written = java_tools.produce_mb_s(kafka, topic, value, count)
+        return {"produce": written, "consume": java_tools.consume_mb_s(kafka, topic, count)}
+    found = {}
+    for way in WAYS:
+        with children(work / way) as family:
+            options = ("--kafka", kafka, "--topic", topic, "--value", value, "--count", count)
+            line = family.start("-m", MODULES[side], way, *options).line()
+            found[way] = line["bytes"] / line["seconds"] / 1e6
+    return found
+
+
+def _report(options: argparse.Namespace, rates: Rates) -> Report:
+    report = Report(
+        "throughput",
+        f"{options.count} records of {options.bytes / 1000:g} KB into one topic of four partitions with all "
+        f"acknowledgements, then out of it, in MB/s (10^6 bytes); {options.rounds} rounds, median (least to "
+        "most). The Java tools start a JVM for each run, and their producer's warm-up counts.",
+        ("side", "produce MB/s", "consume MB/s", "produce to client", "consume to client"),
+    )
+    for side, found in rates.items():
+        ratios = [f"{ratio(found[way], rates[CLIENT][way]):.2f}" for way in WAYS]
+        report.row(side, *(spread(found[way], ".0f") for way in WAYS), *ratios)
+        report.raw.append({"side": side, **found})
+    for way in WAYS:
+        share = ratio(rates[BUS][way], rates[CLIENT][way])
+        report.at_least(f"MB/s of the bus, {way}, share of its client's", share, LEAST)
+    return report
+
+
+def main() -> None:
+    """Run the benchmark."""
+    options = parser(__doc__)
+    options.add_argument("--bytes", type=int, default=120_000, help="of a record")
+    options.add_argument("--count", type=int, default=4000, help="records a run")
+    options.add_argument("--no-java", action="store_true", help="leave Kafka's own tools out")
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
+        run(asked, kafka, Path(work)).publish(asked)
+
+
+if __name__ == "__main__":
+    main()
