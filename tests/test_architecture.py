@@ -11,7 +11,15 @@ SERVICES = [
     for name in ("producer", "imageai", "consumer", "webrtc_producer", "faces", "archive")
     if (ROOT / name).is_dir()
 ]
-ENGINES = {"confluent_kafka", "av", "onnxruntime", "simplejpeg", "msgspec.msgpack", "cryptography"}
+ENGINES = {
+    "confluent_kafka",
+    "av",
+    "onnxruntime",
+    "simplejpeg",
+    "msgspec.msgpack",
+    "cryptography",
+    "opentelemetry",
+}
 BANNED = {"pickle", "jsonpickle", "dill", "shelve", "marshal", "eventlet"}
 
 
