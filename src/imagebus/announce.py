@@ -27,6 +27,7 @@ MAX_TEXT = 4096
 MAX_ENTRIES = 128
 MAX_PARTITIONS = 1000
 MAX_OPTION = 256
+MAX_MASKED = 1000
 NEVER_SHOWN = {"kafka_config"}
 SECRET = re.compile(r"pass|pwd|psw|secret|token|key|auth|credential|sasl|cert", re.IGNORECASE)
 """Options named so are shown without their values."""
@@ -141,6 +142,8 @@ def _text(value: object) -> str:
         text = ", ".join(f"{key}={_scalar(str(key), each)}" for key, each in value.items())
     else:
         text = str(value.value if isinstance(value, Enum) else value)
+    if len(text) > MAX_MASKED:  # nor can a secret in it be cut so that it no longer looks like one
+        return f"({len(text)} characters)"
     text = BARE_CREDENTIALS.sub(f"{HIDDEN}@", mask(text))
     return text.encode("utf-8", "replace").decode()[:MAX_OPTION]
 
