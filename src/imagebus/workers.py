@@ -32,7 +32,7 @@ FIRST_DELAY_S = 0.5
 MOST_DELAY_S = 30.0
 LONG_S = 60.0
 """Who ran so long and ends, did not end again and again."""
-GIVE_UP_AFTER = 5
+GIVE_UP_AFTER = 4
 """So many failures of one worker in a row end a bounded run, for somebody waits for its status."""
 MOST_PORT = 65535
 STOP_S = 30.0

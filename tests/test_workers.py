@@ -1,0 +1,121 @@
+"""The parent of workers by itself: no broker, workers that just end as they are told."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from imagebus.errors import ConfigurationError
+from imagebus.filter import FilterOptions
+from imagebus.workers import port_of
+from tests.programs import Program, wait_for
+
+SCRIPT = """
+import os, sys, time
+from imagebus import moment, workers
+worker = workers.number()
+if worker is None:
+    sys.exit(workers.Workers(3, bounded=sys.argv[1] == "bounded").run())
+does = sys.argv[2 + worker]
+marks = os.environ["MARKS"]
+with open(f"{marks}/{worker}", "a") as mark:
+    mark.write(f"{moment.now_ms()}\\n")
+if does == "once":
+    does = "0" if os.path.exists(f"{marks}/once") else "9"
+    open(f"{marks}/once", "w").close()
+if does == "wait":
+    workers.attend(lambda: os._exit(0))
+    time.sleep(60)
+if does == "print":
+    workers.attend(lambda: None)
+    for n in range(2000):
+        print(f"<{worker}{'x' * 200}{worker}>")
+    does = "0"
+sys.exit(int(does))
+"""
+
+
+class Parent(Program):
+    """A parent of three workers, each of which does as one word says."""
+
+    def __init__(self, folder: Path, kind: str, *does: object, unbuffered: str = "") -> None:
+        script = folder / "script.py"
+        script.write_text(SCRIPT)
+        self.marks = folder / "marks"
+        self.marks.mkdir()
+        environment = {"MARKS": str(self.marks), "PYTHONUNBUFFERED": unbuffered}
+        super().__init__(folder, script, kind, *does, **environment)
+
+    def starts(self, worker: int) -> list[str]:
+        """Return of each start of a worker what time it takes for the present one."""
+        mark = self.marks / str(worker)
+        return mark.read_text().split() if mark.exists() else []
+
+
+def all_started(parent: Parent) -> bool:
+    return all(parent.starts(worker) for worker in range(3))
+
+
+def test_a_bounded_run_is_over_when_all_workers_are(tmp_path: Path) -> None:
+    assert Parent(tmp_path, "bounded", 0, 0, 0).ends() == 0
+
+
+def test_a_worker_that_refuses_its_options_ends_all_with_2(tmp_path: Path) -> None:
+    parent = Parent(tmp_path, "live", "wait", 2, "wait")
+    assert parent.ends() == 2
+    assert len(parent.starts(1)) == 1
+
+
+def test_a_worker_that_ended_is_started_again_with_the_same_present_time(tmp_path: Path) -> None:
+    parent = Parent(tmp_path, "live", "once", "wait", "wait")
+    wait_for(lambda: len(parent.starts(0)) >= 3 and all_started(parent), "worker 0 again and again")
+    times = {time for worker in range(3) for time in parent.starts(worker)}
+    assert len(times) == 1
+    assert parent.ends(signal.SIGTERM) == 0
+    said = parent.err.decode().splitlines()
+    assert said[:2] == [
+        "worker 0 ended with status 9; starting it again in 0.5 s",
+        "worker 0 ended with status 0; starting it again in 1 s",
+    ]
+
+
+def test_a_bounded_run_gives_up_on_a_worker_that_always_fails(tmp_path: Path) -> None:
+    parent = Parent(tmp_path, "bounded", "wait", 1, 0)
+    assert parent.ends() == 1
+    assert [len(parent.starts(worker)) for worker in range(3)] == [1, 4, 1]
+    assert "giving up" in parent.err.decode()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_reaches_all_workers(tmp_path: Path, sign: signal.Signals) -> None:
+    parent = Parent(tmp_path, "live", "wait", "wait", "wait")
+    wait_for(lambda: all_started(parent), "all workers")
+    began = time.monotonic()
+    assert parent.ends(sign) == 0
+    assert time.monotonic() - began < 10
+    assert parent.err == b""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_lines_of_workers_stay_whole(tmp_path: Path, unbuffered: str) -> None:
+    parent = Parent(tmp_path, "bounded", "print", "print", "print", unbuffered=unbuffered)
+    assert parent.ends() == 0
+    wanted = {f"<{worker}{'x' * 200}{worker}>" for worker in range(3)}
+    lines = parent.out.decode().splitlines()
+    assert set(lines) == wanted
+    assert len(lines) == 6000
+
+
+def test_each_worker_serves_its_metrics_on_a_port_of_its_own() -> None:
+    def options(port: int | None) -> FilterOptions:
+        flags = [] if port is None else [f"--metrics-port={port}"]
+        return FilterOptions.parse([*"--topic OUT --name f --workers 3".split(), *flags])
+
+    assert [port_of(options(9100), worker) for worker in (None, 0, 1, 2)] == [9100, 9100, 9101, 9102]
+    assert port_of(options(0), 2) == 0
+    assert port_of(options(None), 2) is None
+    with pytest.raises(ConfigurationError, match="65535"):
+        port_of(options(65534), None)
