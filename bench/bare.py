@@ -19,14 +19,13 @@ import msgpack
 import simplejpeg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from bench.phases import run_phases, say
+from bench.phases import run_phases, say_rate
 
 LARGE = 21 * 1024 * 1024
 PRODUCING = {"acks": "all", "enable.idempotence": True, "linger.ms": 0, "message.max.bytes": LARGE}
 CONSUMING = {
     "auto.offset.reset": "earliest",
     "enable.auto.commit": False,
-    "fetch.message.max.bytes": LARGE,
 }
 BATCH = 32
 IN_FLIGHT = 32
@@ -158,7 +157,7 @@ def produce(options: argparse.Namespace) -> None:
     producer = _producer(options.kafka, **{"linger.ms": 5})
     value = options.value.read_bytes()
     producer.list_topics(options.topic)
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for number in range(options.count):
         while True:
             try:
@@ -169,7 +168,7 @@ def produce(options: argparse.Namespace) -> None:
                 break
         producer.poll(0)
     producer.flush()
-    say(seconds=time.perf_counter() - began, bytes=len(value) * options.count)
+    say_rate(began, used, options.count, len(value))
 
 
 def consume(options: argparse.Namespace) -> None:
@@ -178,14 +177,14 @@ def consume(options: argparse.Namespace) -> None:
     consumer.unsubscribe()
     partitions = consumer.list_topics(options.topic).topics[options.topic].partitions
     consumer.assign([TopicPartition(options.topic, partition, 0) for partition in partitions])
-    count = size = 0
-    began = time.perf_counter()
+    count = 0
+    began, used = time.perf_counter(), time.process_time()
     while count < options.count:
         for message in consumer.consume(100, 1.0):
             began = began if count else time.perf_counter()
             count += 1
-            size += len(message.value() or b"")
-    say(seconds=time.perf_counter() - began, bytes=size)
+            size = len(message.value() or b"")
+    say_rate(began, used, count, size)
 
 
 ROLES: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -83,8 +83,8 @@ def _report(options: argparse.Namespace, found: dict[str, list[dict[str, float]]
         "detector",
         f"{options.count} frames of {options.size}, {kb:.0f} KB: decode, letterbox, model "
         f"{Path(choose_model(options.model)).stem}, boxes, in one process; {options.rounds} pairs of runs, "
-        "median (least to most). On the bus, the service works off a topic filled before; its start counts in "
-        "its processor time only, the broker's beside it is not in it.",
+        "median (least to most). On the bus, the service works off a topic filled before; its start counts "
+        "in its processor time only, the broker's beside it is not in it.",
         ("side", "frames/s", "CPU ms a frame", "frames/s to bare"),
     )
     (_, bare), (_, ours) = found.items()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bench.bare import BLACK_BOXES, fixed_boxes, parser
-from bench.phases import run_phases, say
+from bench.phases import run_phases, say_rate
 from bench.pictures import read_pictures
 from imagebus import Detection, Field, Filter, FilterOptions, Frame, jpeg, start, trace
 from imagebus.bus import Bus
@@ -102,7 +102,7 @@ def produce(options: argparse.Namespace) -> None:
     value = options.value.read_bytes()
     publisher = Bus(options.kafka).publisher()
     publisher.poll(0.5)
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     for number in range(options.count):
         publisher.send(
             options.topic,
@@ -114,7 +114,7 @@ def produce(options: argparse.Namespace) -> None:
         )
         publisher.poll(0)
     assert publisher.flush(60) == 0
-    say(seconds=time.perf_counter() - began, bytes=len(value) * options.count)
+    say_rate(began, used, options.count, len(value))
 
 
 def _check(error: Exception | None) -> None:
@@ -140,14 +140,14 @@ def consume(options: argparse.Namespace) -> None:
     bus = Bus(options.kafka)
     plan = start.Plan(start.EARLIEST)
     subscriber = bus.subscriber(options.topic, f"bench.{options.topic}", plan, Owner())
-    count = size = 0
-    began = time.perf_counter()
+    count = 0
+    began, used = time.perf_counter(), time.process_time()
     while count < options.count:
         for record in subscriber.read(100, 1.0):
             began = began if count else time.perf_counter()
             count += 1
-            size += len(record.value or b"")
-    say(seconds=time.perf_counter() - began, bytes=size)
+            size = len(record.value or b"")
+    say_rate(began, used, count, size)
     subscriber.close()
 
 

@@ -18,6 +18,18 @@ def say(**facts: object) -> None:
     print(json.dumps(facts), flush=True)
 
 
+def say_rate(began: float, used: float, count: int, size: int) -> None:
+    """Say how fast records of one size went, and their processor time.
+
+    Args:
+        began, used: ``perf_counter`` and ``process_time`` at the first record.
+        count: of records.
+        size: bytes of each.
+    """
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - used
+    say(mb_s=count * size / seconds / 1e6, cpu_ms=cpu_s / count * 1000)
+
+
 def run_phases(
     options: argparse.Namespace, publish: Callable[[int], None], idle: Callable[[], object] = lambda: None
 ) -> None:

@@ -6,6 +6,7 @@ import argparse
 import random
 import tempfile
 from pathlib import Path
+from statistics import median
 
 from bench import java_tools
 from bench.broker import Broker, broker
@@ -16,7 +17,8 @@ LEAST = 0.8
 CLIENT, BUS, JAVA = "confluent-kafka", "imagebus.bus", "Kafka's Java tools"
 MODULES = {CLIENT: "bench.bare", BUS: "bench.on_bus"}
 WAYS = ("produce", "consume")
-Rates = dict[str, dict[str, list[float]]]
+Found = dict[str, float]
+"""``mb_s`` and, where it is known, ``cpu_ms`` a record."""
 
 
 def run(options: argparse.Namespace, kafka: Broker, work: Path) -> Report:
@@ -24,45 +26,46 @@ def run(options: argparse.Namespace, kafka: Broker, work: Path) -> Report:
     value = work / "value"
     value.write_bytes(random.Random(1).randbytes(options.bytes))
     sides = [CLIENT, BUS] if options.no_java else [CLIENT, BUS, JAVA]
-    rates: Rates = {side: {way: [] for way in WAYS} for side in sides}
+    rates: dict[str, dict[str, list[Found]]] = {side: {way: [] for way in WAYS} for side in sides}
     for number in range(-1, options.rounds):  # the first, on a cold broker, counts for nobody
         for side in sides:
             with kafka.topics("flow") as (topic,):
                 found = _flow(side, kafka.address, topic, value, options.count, work / f"{number} {side}")
-            for way, rate in found.items():
-                rates[side][way] += [rate] if number >= 0 else []
+            for way, one in zip(WAYS, found, strict=True):
+                rates[side][way] += [one] if number >= 0 else []
     return _report(options, rates)
 
 
-def _flow(side: str, kafka: str, topic: str, value: Path, count: int, work: Path) -> dict[str, float]:
-    """Return MB/s of each way."""
+def _flow(side: str, kafka: str, topic: str, value: Path, count: int, work: Path) -> list[Found]:
+    """Return what each way showed."""
     if side == JAVA:
         written = java_tools.produce_mb_s(kafka, topic, value, count)
-        return {"produce": written, "consume": java_tools.consume_mb_s(kafka, topic, count)}
-    found = {}
+        return [{"mb_s": written}, {"mb_s": java_tools.consume_mb_s(kafka, topic, count)}]
+    found = []
     for way in WAYS:
         with children(work / way) as family:
             options = ("--kafka", kafka, "--topic", topic, "--value", value, "--count", count)
-            line = family.start("-m", MODULES[side], way, *options).line()
-            found[way] = line["bytes"] / line["seconds"] / 1e6
+            found.append(family.start("-m", MODULES[side], way, *options).line())
     return found
 
 
-def _report(options: argparse.Namespace, rates: Rates) -> Report:
+def _report(options: argparse.Namespace, found: dict[str, dict[str, list[Found]]]) -> Report:
     report = Report(
         "throughput",
         f"{options.count} records of {options.bytes / 1000:g} KB into one topic of four partitions with all "
         f"acknowledgements, then out of it, in MB/s (10^6 bytes); {options.rounds} rounds, median (least to "
         "most). The Java tools start a JVM for each run, and their producer's warm-up counts.",
-        ("side", "produce MB/s", "consume MB/s", "produce to client", "consume to client"),
+        ("side", "way", "MB/s", "CPU ms a record", "MB/s to client"),
     )
-    for side, found in rates.items():
-        ratios = [f"{ratio(found[way], rates[CLIENT][way]):.2f}" for way in WAYS]
-        report.row(side, *(spread(found[way], ".0f") for way in WAYS), *ratios)
-        report.raw.append({"side": side, **found})
     for way in WAYS:
-        share = ratio(rates[BUS][way], rates[CLIENT][way])
-        report.at_least(f"MB/s of the bus, {way}, share of its client's", share, LEAST)
+        rates = {side: [one["mb_s"] for one in ways[way]] for side, ways in found.items()}
+        for side, ours in rates.items():
+            cpu = [one["cpu_ms"] for one in found[side][way] if "cpu_ms" in one]
+            share = f"{ratio(ours, rates[CLIENT]):.2f}"
+            report.row(side, way, spread(ours, ".0f"), f"{median(cpu):.3f}" if cpu else "", share)
+            report.raw += [{"side": side, "way": way, **one} for one in found[side][way]]
+        share_of_bus = ratio(rates[BUS], rates[CLIENT])
+        report.at_least(f"MB/s of the bus, {way}, share of its client's", share_of_bus, LEAST)
     return report
 
 
