@@ -79,6 +79,9 @@ def test_a_frame_of_plain_msgpack_passes_through_and_is_read_by_plain_msgpack(
     assert person == {"label": "person", "confidence": 0.75, "box": [0, 0, 32, 48], "redacted": True}
     assert cup == {"label": "cup", "confidence": 1.0, "box": [40, 0, 64, 48], "track": "t1"}
     assert found["trail"][0] == frame["trail"][0]
+    [beside] = [record.value or b"" for record in read_all(kafka, f"{redaction[1]}.META")]
+    assert msgpack.unpackb(beside) == {**found, "image": b""}
+    assert b"faces.id" not in beside, "nothing that the redaction took away"
     hop = found["trail"][1]
     assert (hop["stage"], hop["kind"], hop["topic"]) == ("redactionProcessor", "redaction", redaction[1])
     assert at < hop["received_ns"] <= hop["published_ns"]
@@ -125,6 +128,24 @@ def test_a_frame_of_node_passes_through_and_is_read_by_node(kafka: str, redactio
     assert found["trail"][0]["published_ns"] == str(at + 1)
     assert found["trail"][1]["stage"] == "redactionProcessor"
     assert found["attributes"] == {"node.note": [1, None, True, "ü"]}
+
+
+def test_meta_of_node_passes_through_a_filter_without_pixels_and_is_read_by_node(
+    kafka: str, tmp_path: Path
+) -> None:
+    topic, out = fresh("in"), fresh("out")
+    make_topic(kafka, f"{topic}.META")
+    at = time.time_ns()
+    put(kafka, f"{topic}.META", [Put(node("write", str(at), data=b""), b"key")])
+    flags = ("-i", topic, "-t", out, "-n", "count", "--freshness", "all", "--start", "earliest")
+    with running(tmp_path, ROOT / "tests" / "filters" / "counting.py", "--kafka", kafka, *flags):
+        wait_for(lambda: read_all(kafka, f"{out}.META"), "the META record")
+    [record] = read_all(kafka, f"{out}.META")
+    found = json.loads(node("read", data=record.value or b""))
+    assert found["image"] == hashlib.sha256(b"").hexdigest()
+    assert (found["source"], found["captured_ns"]) == ("Tür von Node", str(at))
+    assert found["attributes"] == {"node.note": [1, None, True, "ü"], "count.count": {"person": 1}}
+    assert (record.timestamp_ms, record.key) == (at // 1_000_000, "Tür von Node".encode())
 
 
 def test_the_example_of_the_specification_is_a_frame(

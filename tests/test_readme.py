@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from imagebus import Detection, jpeg
+from imagebus.cli import COMMANDS
 from imagebus.testing import make_frame, run_filter
 
 ROOT = Path(__file__).parents[1]
@@ -70,6 +71,28 @@ def test_every_shared_flag_is_in_every_program_that_the_readme_lists_for_it() ->
         for program in kinds[programs]:
             for flag in re.findall(r"--[a-z-]+", flags):
                 assert re.search(rf"{flag}\b", texts[program]), (program, flag)
+
+
+def test_every_flag_of_a_filter_is_in_the_readme() -> None:
+    flags = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", help_of("imageai/redaction.py")))
+    named = set(re.findall(r"--[a-z][a-z-]+", " ".join(row[0] for row in table_rows() if len(row) == 3)))
+    assert flags - {"--help", "--some-flag"} <= named
+
+
+def test_every_command_is_in_the_readme_and_every_sub_command_is_there() -> None:
+    rows = [row[0] for row in table_rows() if row[0].startswith("`imagebus ")]
+    assert {row.split()[1].strip("`") for row in rows} == set(COMMANDS)
+    for row in rows:
+        _, command, *words = row.strip("`").split()
+        for word in words[0].split("\\|") if words and "|" in words[0] else ():
+            done = subprocess.run(
+                [Path(sys.executable).with_name("imagebus"), command, "--help"],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            assert word in done.stdout
 
 
 def test_files_that_the_readme_links_are_there() -> None:

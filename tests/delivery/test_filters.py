@@ -11,9 +11,12 @@ from typing import Any
 import msgpack
 import pytest
 
+from imagebus.bus import Bus
+from imagebus.camera import CameraPublisher
 from imagebus.commit import read
 from imagebus.record import Record
 from tests.broker import (
+    PICTURE,
     Put,
     Reader,
     committed,
@@ -264,6 +267,31 @@ def test_a_filter_without_pixels_that_wants_a_picture_makes_dead_letters_that_sa
 # META
 
 
+def beside(full: Reader, meta: Reader, number: int) -> None:
+    """Check that META has the same records in the same order, but for the pictures."""
+    wait_for(lambda: len(full.read()) == len(meta.read()) == number, "every frame and its META")
+    for partition in {record.partition for record in full.records}:
+        frames_here = [record for record in full.records if record.partition == partition]
+        meta_here = [record for record in meta.records if record.partition == partition]
+        assert identities(frames_here) == identities(meta_here)
+        for one, other in zip(frames_here, meta_here, strict=True):
+            assert (one.key, one.timestamp_ms) == (other.key, other.timestamp_ms)
+            assert one.header("traceparent") == other.header("traceparent")
+            assert one.header("imagebus.offset") == other.header("imagebus.offset")
+            assert one.header("content-type") == "application/vnd.imagebus.frame+msgpack;v=1"
+            assert other.header("content-type") == "application/vnd.imagebus.meta+msgpack;v=1"
+            assert msgpack.unpackb(other.value or b"") == {**msgpack.unpackb(one.value or b""), "image": b""}
+
+
+def test_a_camera_writes_meta_beside_its_frames(kafka: str, outcome: Outcome) -> None:
+    topic = fresh("camera")
+    camera = CameraPublisher(Bus(kafka), topic, "door", live=False)
+    for _ in range(20):
+        camera.publish(PICTURE)
+    assert camera.close(60) == 0
+    beside(outcome(topic), outcome(f"{topic}.META"), 20)
+
+
 def test_meta_stands_beside_every_frame_in_its_order_with_its_key_and_time(
     kafka: str, run: Run, outcome: Outcome
 ) -> None:
@@ -271,14 +299,4 @@ def test_meta_stands_beside_every_frame_in_its_order_with_its_key_and_time(
     make_topic(kafka, f"{out}.META", 2)
     put(kafka, topic, [frame_put(plain_frame(n, f"cam{n % 5}", detections=DETECTIONS)) for n in range(60)])
     run(*every_frame(topic, out))
-    full, meta = outcome(out), outcome(f"{out}.META")
-    wait_for(lambda: len(full.read()) == len(meta.read()) == 60, "every frame and its META")
-    for partition in range(2):
-        frames_here = [record for record in full.records if record.partition == partition]
-        meta_here = [record for record in meta.records if record.partition == partition]
-        assert identities(frames_here) == identities(meta_here)
-        for one, other in zip(frames_here, meta_here, strict=True):
-            assert (one.key, one.timestamp_ms) == (other.key, other.timestamp_ms)
-            assert one.header("traceparent") == other.header("traceparent")
-            assert one.header("imagebus.offset") == other.header("imagebus.offset") != ""
-            assert msgpack.unpackb(other.value or b"") == {**msgpack.unpackb(one.value or b""), "image": b""}
+    beside(outcome(out), outcome(f"{out}.META"), 60)

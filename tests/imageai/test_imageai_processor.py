@@ -127,8 +127,10 @@ def test_a_batch_of_unlike_pictures_gives_each_the_finds_that_it_has_alone(
     frames = [dog, small, make_frame(sequence=2)]
     alone = run_filter(ImageaiProcessor, frames, "--model", model)
     bus = through_in_batches(frames, "--model", model)
+    beside = [codec.decode_meta(record.value or b"") for record in bus.log["IMAGEAI_FRAME.META"]]
     together = [codec.decode(record.value or b"") for record in bus.log["IMAGEAI_FRAME"]]
     assert [frame.identity for frame in together] == [frame.identity for frame in frames]
+    assert [frame.detections for frame in beside] == [frame.detections for frame in together]
     assert len(together[0].detections) >= 2
     assert together[2].detections == ()
     for one, other in zip(alone, together, strict=True):
