@@ -72,12 +72,18 @@ def is_known(position: Position) -> bool:
     return _known(position) is not None
 
 
-def _known(position: Position) -> Commit | None:
+def carried(position: Position) -> Commit | None:
+    """Return what a position carries, also where it does not add up; None where it is none of ours."""
     try:
-        found = _decoder.decode(position.metadata)
+        return _decoder.decode(position.metadata)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return found if found.begin + sum(found.counts.values()) + found.gaps == position.offset else None
+
+
+def _known(position: Position) -> Commit | None:
+    found = carried(position)
+    adds_up = found and found.begin + sum(found.counts.values()) + found.gaps == position.offset
+    return found if adds_up else None
 
 
 def counts_of(position: Position) -> dict[str, int]:

@@ -43,7 +43,7 @@ class Evidence:
         self._bits = bytearray(size)
         self._last = bytearray(size)
         self._times_ns = array("q", bytes(8 * size))
-        self._published: dict[int, set[int]] = {}
+        self._published: dict[tuple[int, int], set[int]] = {}
         self.beyond: set[int] = set()
 
     def add(self, offset: int, kind: str, at_ns: int) -> None:
@@ -59,12 +59,8 @@ class Evidence:
             return
         place, bit = offset - self._first, BITS[kind]
         before_ns = self._times_ns[place]
-        if (
-            kind in PUBLISHED
-            and at_ns != before_ns
-            and any(self._bits[place] & BITS[one] for one in PUBLISHED)
-        ):
-            self._published.setdefault(offset, {before_ns}).add(at_ns)
+        if kind in PUBLISHED and self._bits[place] & bit and at_ns != before_ns:
+            self._published.setdefault((offset, bit), {before_ns}).add(at_ns)
         self._bits[place] |= bit
         if at_ns >= before_ns:
             self._times_ns[place], self._last[place] = at_ns, bit
@@ -81,4 +77,5 @@ class Evidence:
 
     def repeats(self, offset: int) -> int:
         """Return how many times more than once a record was published."""
-        return max(0, len(self._published.get(offset, ())) - 1)
+        times = (self._published.get((offset, BITS[kind]), ()) for kind in PUBLISHED)
+        return sum(max(0, len(found) - 1) for found in times)

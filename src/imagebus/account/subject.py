@@ -22,7 +22,8 @@ Span = tuple[int | None, int | None]
 class Part:
     """One partition: what the group committed, and what the log still holds of it.
 
-    ``first`` and ``end`` bound what can be walked: what lies below the commit and is still in the log.
+    ``first`` and ``end`` bound what can be walked: what lies below the commit and is still in the log;
+    ``is_counted`` says whether the commit is one of ours, and carries counts.
     """
 
     partition: int
@@ -32,11 +33,7 @@ class Part:
     high: int
     first: int
     end: int
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the commit is one of ours, and carries counts."""
-        return bool(self.commit.topic or self.commit.log or self.commit.counts)
+    is_counted: bool
 
 
 @dataclass(slots=True)
@@ -94,10 +91,13 @@ def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Span) -> 
         until = {} if until_ms is None else log.since(until_ms + LATE_MS)
     for partition, position in sorted(positions.items()):
         low, high = edges.get(partition, (0, 0))
-        of = commit.read(position)
+        carried = commit.carried(position)
+        of = carried or Commit(position.offset)
         first = max(of.begin, low, since.get(partition, 0))
         end = min(position.offset, high, until.get(partition, high))
-        parts[partition] = Part(partition, position.offset, of, low, high, first, max(first, end))
+        end = max(first, end)
+        is_counted = carried is not None
+        parts[partition] = Part(partition, position.offset, of, low, high, first, end, is_counted)
     return parts
 
 
