@@ -31,7 +31,7 @@ MAX_MASKED = 1000
 NEVER_SHOWN = {"kafka_config"}
 SECRET = re.compile(r"pass|pwd|psw|secret|token|key|auth|credential|sasl|cert", re.IGNORECASE)
 """Options named so are shown without their values."""
-BARE_CREDENTIALS = re.compile(r"[^\s/,@]+:[^\s@]*@")
+BARE_CREDENTIALS = re.compile(r"[^\s/,@:]+:(?!//)[^\s@]*@")
 
 Word = Annotated[str, Meta(max_length=MAX_WORD)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
