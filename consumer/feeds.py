@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from imagebus import codec
 from imagebus.errors import FrameError
+from imagebus.outgoing import is_again
 from imagebus.record import Record
 
 MAX_FEEDS = 256
@@ -70,8 +71,11 @@ class Feeds:
         self.nameless = 0
 
     def put(self, record: Record) -> Feed | None:
-        """Keep the record as its feed's newest; return the feed, none where the source can't be told."""
-        if record.value is None:
+        """Keep the record as its feed's newest; return the feed, none where the source can't be told.
+
+        Dead letters that were sent again, and what comes of them, are late and left out: this is live.
+        """
+        if record.value is None or is_again(record):
             return None
         source = source_of(record)
         with self._lock:

@@ -86,6 +86,8 @@ PRODUCING = {"linger.ms": 0, "partitioner": "murmur2_random", "queue.buffering.m
 CONSUMING = {
     "fetch.min.bytes": 1,
     "queued.max.messages.kbytes": 16 * 1024,
+    # Whenever so much is there, the client fetches nothing for that long; its second is 16 MB/s.
+    "fetch.queue.backoff.ms": 20,
     # Members learn by their heartbeat that somebody joins or leaves; until all know, nobody can commit.
     "heartbeat.interval.ms": 1000,
     # A member that was killed keeps its partitions so long; the default of 45 s is long without pictures.
@@ -328,8 +330,9 @@ class Bus:
 class Availability:
     """Tells, once each way, that the broker went away and that it is back; keeps what is fatal."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: str, *, quiet: bool = False) -> None:
         self._kafka = kafka
+        self._say: Callable[[str], None] = (lambda _line: None) if quiet else warn
         self._fatal: BusError | None = None
         self._changed = 0.0
         self.away = False
@@ -340,13 +343,13 @@ class Availability:
             self._fatal = BusError(f"the broker at {self._kafka} refuses: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away and self._is_news():
             self.away, self._changed = True, time.monotonic()
-            warn(f"the broker at {self._kafka} is away; waiting for it")
+            self._say(f"the broker at {self._kafka} is away; waiting for it")
 
     def answered(self) -> None:
         """Note that the broker did something for us."""
         if self.away and self._is_news():
             self.away, self._changed = False, time.monotonic()
-            warn(f"the broker at {self._kafka} is back")
+            self._say(f"the broker at {self._kafka} is back")
 
     def _is_news(self) -> bool:
         """Whether this is no late word of the last change: each of our clients learns of it by itself."""
@@ -865,7 +868,7 @@ class Survey:
 
     def __init__(self, bus: Bus) -> None:
         self._admin = bus._admin
-        self._state = Availability(bus.kafka)
+        self._state = Availability(bus.kafka, quiet=True)  # whoever asks is told by an error
         settings = {"group.id": "imagebus.survey", "error_cb": self._state.error, "enable.auto.commit": False}
         # A fetch under way for what was read before must not keep the next one waiting.
         ours = {"fetch.wait.max.ms": 20, "enable.partition.eof": True, "auto.offset.reset": "earliest"}

@@ -150,7 +150,7 @@ def rate_of(stamps_ms: list[int], now_ms: int) -> float:
 
     A clock that is ahead tells no age: then its newest frame is taken for fresh.
     """
-    until_ms = max(now_ms, *stamps_ms)
+    until_ms = max([now_ms, *stamps_ms])
     lately = [stamp for stamp in stamps_ms if stamp > until_ms - RATE_OVER_MS]
     if not lately:
         return 0.0
