@@ -72,7 +72,7 @@ class CameraPublisher:
         self._closing = False
         self._give_up_at = float("inf")
         self._failure: Exception | None = None
-        self._topic_is_gone = False
+        self._to_resend: deque[tuple[Outgoing, Acknowledged]] = deque()
         self._in_flight = 0
         self.status = status or CameraStatus()
         self._thread = threading.Thread(target=self._run, name=f"publish {source}", daemon=True)
@@ -168,16 +168,14 @@ class CameraPublisher:
         while not self._over and not self._failure:
             publisher.poll(0.0)
             self.status.away, self.status.waiting = self._bus.away, len(self._waiting)
-            if self._topic_is_gone:
-                warn(f"topic {self._topic} is gone; making it anew")
-                self._topic_is_gone = False
-                self._make_topics()
+            if self._to_resend:
+                self._send_again(publisher)
             if publisher.pending >= IN_FLIGHT:
                 publisher.poll(0.05)
                 continue
             with self._changed:
                 if not self._waiting:
-                    if self._closing:
+                    if self._closing and not publisher.pending:
                         return
                     # Acknowledgements are served meanwhile, so not for long while some are missing.
                     self._changed.wait(0.02 if publisher.pending else 0.5)
@@ -201,14 +199,28 @@ class CameraPublisher:
         if self._on_sent:
             self._on_sent(frame)
 
+    def _send_again(self, publisher: Publishing) -> None:
+        """Make the topics that are gone anew and send what did not reach them, before what is newer."""
+        for topic in sorted({record.topic for record, _ in self._to_resend}):
+            warn(f"topic {topic} is gone; making it anew")
+        if self._make_topics():
+            for _ in range(len(self._to_resend)):
+                self._hand_over(publisher, *self._to_resend.popleft())
+
     def _hand_over(self, publisher: Publishing, record: Outgoing, acknowledged: Acknowledged) -> None:
+        def reported(error: Exception | None) -> None:
+            if isinstance(error, TopicGoneError):
+                self._to_resend.append((record, acknowledged))
+            else:
+                acknowledged(error)
+
         publisher.send(
             record.topic,
             record.key,
             record.value,
             timestamp_ms=record.timestamp_ms,
             headers=record.headers,
-            acknowledged=acknowledged,
+            acknowledged=reported,
         )
 
     def _frame(self, image: bytes, taken_ns: int) -> Frame:
@@ -242,8 +254,5 @@ class CameraPublisher:
         warn(f"{self._source}: a frame was not published: {error}")
 
     def _check(self, error: Exception | None) -> None:
-        if isinstance(error, TopicGoneError):
-            self._topic_is_gone = True
-            self.status.refused += 1
-        elif error is not None and not isinstance(error, FrameError):
+        if error is not None and not isinstance(error, FrameError):
             self._failure = error

@@ -10,6 +10,7 @@ from imagebus.commit import DEAD
 from imagebus.connection import Assigned, Position, Publishing
 from imagebus.errors import BusError, FrameError, TopicGoneError
 from imagebus.ledger import Ledger
+from imagebus.log import warn
 from imagebus.outcomes import Outcomes, Run, Runs
 from imagebus.outgoing import Outgoing
 from imagebus.record import Record
@@ -54,6 +55,7 @@ class Delivery:
         self._ledgers: dict[int, Ledger] = {}
         self._runs: dict[int, Runs] = {}
         self._failure: Exception | None = None
+        self._keeps_notes = True
         self._pending_bytes = 0
         self._refused: deque[tuple[Ledger, Record, str]] = deque()
         self._to_resend: deque[tuple[Outgoing, Callable[[Exception | None], None]]] = deque()
@@ -171,13 +173,14 @@ class Delivery:
             if runs:
                 outcomes, taken = runs.take()
                 ledger = self._ledgers[partition]
-                self._send_note(ledger, outcomes, self._note(partition, ledger.log, taken))
+                note = self._note(partition, ledger.log, taken) if self._keeps_notes else None
+                self._send_note(ledger, outcomes, note)
 
     def _send_note(self, ledger: Ledger, outcomes: dict[int, str], note: Outcomes | None) -> None:
         def acknowledged(error: Exception | None) -> None:
-            if error is not None:
-                self._failure = error if isinstance(error, BusError) else BusError(f"outcomes: {error}")
-                return
+            if error is not None and self._keeps_notes:  # no right to write them: frames flow all the same
+                warn(f"which frames are skipped and filtered out is counted, but not noted: {error}")
+                self._keeps_notes = False
             for offset, outcome in outcomes.items():
                 self._done(ledger, offset, outcome)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,11 +18,13 @@ from tests.broker import (
     committed,
     frame_put,
     fresh,
+    identities,
     make_topic,
     plain_frame,
     put,
     topics,
 )
+from tests.delivery.cameras import cameras
 from tests.delivery.conftest import Run
 from tests.programs import ROOT, wait_for
 
@@ -151,3 +154,52 @@ def test_a_worker_that_joins_a_new_group_begins_at_the_newest_all_the_same(
     written = outcome(out)
     wait_for(lambda: written.sequences() == list(range(10, 20)), "the frames since")
     assert all(program.alive for program in programs)
+
+
+def test_outputs_that_are_deleted_under_a_filter_are_made_anew_and_nothing_is_counted_that_was_not_written(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    """The output, its META, the dead letters and the notes of outcomes, all at once."""
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    does = ["pass", "fail", "drop"]
+
+    def mixed(first: int, count: int) -> None:
+        frames = (plain_frame(n, attributes={"test.do": does[n % 3]}) for n in range(first, first + count))
+        put(kafka, topic, [frame_put(frame) for frame in frames])
+
+    mixed(0, 30)
+    wait_for(lambda: sum(total(kafka, topic, out).values()) == 30, "all outcomes")
+    dead, meta = names.dead_letters_of(topic), names.meta_of(out)
+    delete(kafka, out, meta, dead, names.OUTCOMES)
+    mixed(30, 30)
+
+    wait_for(lambda: sum(total(kafka, topic, out).values()) == 60, "all outcomes of the rest", 60)
+    assert total(kafka, topic, out) == {"output": 20, "dead": 20, "filtered": 20}
+    since = range(30, 60)
+    assert set(outcome(out).sequences()) >= {n for n in since if n % 3 == 0}
+    assert len(outcome(meta).read()) >= 10
+    assert {record.offset for record in outcome(dead).read()} >= set(range(10))
+    runs = [
+        note for record in outcome(names.OUTCOMES).read() for note in json.loads(record.value or b"")["runs"]
+    ]
+    assert {n for first, last, _ in runs for n in range(first, last + 1)} >= {n for n in since if n % 3 == 2}
+    assert program.ends(15) == 0
+    assert b"Traceback" not in program.err
+
+
+def test_a_camera_whose_topic_is_deleted_makes_it_anew_and_loses_no_frame_that_it_did_not_drop(
+    kafka: str, outcome: Outcome
+) -> None:
+    topic = fresh("camera")
+    with cameras(kafka, topic, ["cam"], 20) as shooting:
+        wait_for(lambda: shooting.published >= 20, "frames")
+        delete(kafka, topic)
+        goal = shooting.published + 40
+        wait_for(lambda: shooting.published >= goal, "it to go on")
+        assert shooting.stop() == 0
+    published = {n for _, _, n in identities(outcome(topic).read())}
+    assert published == set(range(min(published), len(shooting.sent["cam"])))
+    assert shooting.refused == 0
+    assert shooting.published == len(shooting.sent["cam"])
+    assert len(outcome(names.meta_of(topic)).read()) >= len(published)
