@@ -191,7 +191,9 @@ def test_a_replay_reaches_only_the_group_that_failed_and_is_not_skipped_as_stale
         return f"--kafka {kafka} -i {topic} -t {out} --group {group} --freshness {freshness} -q".split()
 
     with (
-        running(tmp_path / "a", SCRIPTED, *flags(a, out_a, "all"), "--start", "earliest") as failing,
+        running(
+            tmp_path / "a", SCRIPTED, *flags(a, out_a, "all"), "--start", "earliest", "-n", "first"
+        ) as failing,
         running(tmp_path / "b", SCRIPTED, *flags(b, out_b, "all"), "--start", "earliest", "-n", "other"),
     ):
         put(kafka, topic, [sent(n, attributes=FAIL if n in (3, 5) else {}) for n in range(8)])

@@ -110,3 +110,15 @@ def test_the_feeds_of_a_topic_that_is_gone_are_forgotten() -> None:
     feeds.put(record("a", topic="U"))
     feeds.keep_only({"U"})
     assert feeds.all() == [Feed("U", "a")]
+
+
+@pytest.mark.parametrize("header", ["imagebus.only-for", "imagebus.again"])
+def test_what_was_sent_again_of_dead_letters_is_not_shown_as_if_live(header: str) -> None:
+    feeds = Feeds()
+    feeds.put(record("a", b"live"))
+    late = record("a", b"late")
+    again = Record("T", 0, next(OFFSETS), late.timestamp_ms, late.key, late.value, ((header, b"x"),))
+    assert feeds.put(again) is None
+    newest = feeds.newest(Feed("T", "a"))
+    assert newest is not None
+    assert newest.value == b"live"
