@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imagebus import Detection, Field, Filter, FilterOptions, Frame, FrameError, ModelError, codec
 from imagebus.commit import read
@@ -493,6 +495,72 @@ def test_a_new_frame_made_beside_a_held_one_goes_out_with_it_and_does_not_finish
     assert work.outcomes == []
     work.give(1)
     assert work.outcomes == [(0, "output", [100, 0]), (1, "output", [1])]
+
+
+class Whimsical(Filter):
+    """Does what comes to its mind: passes on, holds, answers, lets go, fails."""
+
+    Options = Options
+
+    def __init__(self, options: FilterOptions, draw: Callable[[Sequence[str]], str]) -> None:
+        super().__init__(options)
+        self.draw = draw
+        self.queue: list[Frame] = []
+
+    def process(self, frame: Frame) -> Result:
+        results = []
+        for _ in range(3):
+            match self.draw(["pass", "hold", "answer", "drop", "fail", "stop"]):
+                case "pass":
+                    results.append(frame)
+                case "hold" if frame not in self.queue[-1:]:
+                    self.hold(frame)
+                    self.queue.append(frame)
+                case "answer" if self.queue:
+                    results.append(self.queue.pop(0))
+                case "drop" if self.queue:
+                    self.drop(self.queue.pop())
+                case "fail":
+                    raise ValueError("at a whim")
+                case "stop":
+                    break
+        return results
+
+    def end(self) -> Result:
+        return self.queue
+
+
+class InBatches(Whimsical):
+    def process_batch(self, frames: Sequence[Frame]) -> Sequence[Result]:
+        return [self.process(frame) for frame in frames]
+
+
+FRAMES = [make_frame(sequence=sequence) for sequence in range(4)]
+
+
+@pytest.mark.parametrize("kind", [Whimsical, InBatches])
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_whatever_a_filter_does_every_record_that_is_still_ours_has_one_outcome(
+    kind: type[Whimsical], data: st.DataObject
+) -> None:
+    work = Work(kind(Options.parse([]), lambda words: data.draw(st.sampled_from(words))))
+    lost: set[int] = set()
+    partition_of: list[int] = []
+    for _ in range(data.draw(st.integers(1, 6))):
+        partition = data.draw(st.integers(0, 1))
+        frames = data.draw(st.lists(st.sampled_from(FRAMES), min_size=1, max_size=4))
+        partition_of += [partition] * len(frames)
+        work.processing._failures = 0  # twenty in a row are another matter
+        work.give(*frames, partition=partition)
+        if data.draw(st.integers(0, 5)) == 0:
+            done = {offset for offset, _, _ in work.outcomes}
+            lost |= {n for n, p in enumerate(partition_of) if p == partition} - done
+            work.processing.lose([partition])
+    work.processing.end()
+    offsets = [offset for offset, _, _ in work.outcomes]
+    assert sorted(offsets) == sorted(set(range(len(partition_of))) - lost)
+    assert work.processing.held == 0
 
 
 # Cameras that come and go

@@ -27,6 +27,7 @@ class Item:
     frame: Frame
     received_ns: int
     results: list[Frame] = field(default_factory=list)
+    since_s: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> Key:
@@ -57,7 +58,7 @@ class Held:
     def longest_s(self) -> float:
         """Return for how long the first is held back, in seconds."""
         first = next(iter(self), None)
-        return (time.time_ns() - first.received_ns) / 1e9 if first else 0.0
+        return time.monotonic() - first.since_s if first else 0.0
 
     def add(self, item: Item) -> None:
         """Hold one back."""
