@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from imagebus.folders import checkout
 from imagebus.kafka.local import LocalBroker
@@ -20,6 +21,10 @@ from imagebus.kafka.state import read
 
 # Where tests run in the background of a script, SIGINT is ignored, and so it would be in all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine takes its time over an example; speed is no test.
+settings.register_profile("imagebus", deadline=None)
+settings.load_profile("imagebus")
 
 IMAGEBUS = Path(sys.executable).with_name("imagebus")
 START_S = 120.0

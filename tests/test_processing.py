@@ -539,7 +539,7 @@ FRAMES = [make_frame(sequence=sequence) for sequence in range(4)]
 
 
 @pytest.mark.parametrize("kind", [Whimsical, InBatches])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_whatever_a_filter_does_every_record_that_is_still_ours_has_one_outcome(
     kind: type[Whimsical], data: st.DataObject
