@@ -27,8 +27,8 @@ if [[ ${1:-} == --all ]]; then
     shift
 fi
 
-# A browser, an RTSP server, video tools, a linter for scripts, clocks that are wrong; ip and ps.
-packages=(chromium fonts-dejavu-core ffmpeg shellcheck faketime iproute2 procps python3-gi gir1.2-gst-rtsp-server-1.0
+# A browser, an RTSP server, video tools, a linter for scripts; ip and ps.
+packages=(chromium fonts-dejavu-core ffmpeg shellcheck iproute2 procps python3-gi gir1.2-gst-rtsp-server-1.0
     gstreamer1.0-plugins-{base,good,bad,ugly})
 missing=()
 for package in "${packages[@]}"; do
