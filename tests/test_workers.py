@@ -112,7 +112,7 @@ def test_lines_of_workers_stay_whole(tmp_path: Path, unbuffered: str) -> None:
 def test_each_worker_serves_its_metrics_on_a_port_of_its_own() -> None:
     def options(port: int | None) -> FilterOptions:
         flags = [] if port is None else [f"--metrics-port={port}"]
-        return FilterOptions.parse([*"--topic OUT --name f --workers 3".split(), *flags])
+        return FilterOptions.parse(["--topic=OUT", "--name=f", "--workers=3", *flags])
 
     assert [port_of(options(9100), worker) for worker in (None, 0, 1, 2)] == [9100, 9100, 9101, 9102]
     assert port_of(options(0), 2) == 0

@@ -449,8 +449,10 @@ class LogOffsets:
     def at(self, partition: int, timestamp_ms: int) -> int:
         """Return the first offset captured at that time or later; the end where there is none."""
         wanted = TopicPartition(self.topic, partition, timestamp_ms)
-        found = self.consumer.offsets_for_times([wanted], timeout=ANSWER_S)[0].offset
-        return int(found) if found >= 0 else self.edges(partition)[1]
+        [found] = self.consumer.offsets_for_times([wanted], timeout=ANSWER_S)
+        if found.error is not None:  # unknown is not "none": to begin at the end would skip frames
+            raise KafkaException(found.error)
+        return int(found.offset) if found.offset >= 0 else self.edges(partition)[1]
 
 
 class LogWatch:
@@ -518,6 +520,7 @@ class Subscriber:
         self._new: list[TopicPartition] = []
         self._moved: set[int] = set()
         self._told = False
+        self._at_end: dict[int, int] = {}
         self._commit_failed = False
         self._committing: dict[int, Position] = {}
         self._to_repeat: set[int] = set()
@@ -540,6 +543,7 @@ class Subscriber:
         if self._is_late:
             time.sleep(NEWS_S)  # the client hears in its own thread that the group has gone on without us
         self._read_at = time.monotonic()
+        self._tell_of_ends()
         records = [r for message in _poll(self._consumer, limit, timeout_s) if (r := self._record(message))]
         self._state.check()
         if self._watch.is_another():
@@ -548,10 +552,17 @@ class Subscriber:
         if self._new:
             begun = self._begin_new()  # what was read of them before is of another time
             records = [record for record in records if record.partition not in begun]
+            self._at_end = {p: offset for p, offset in self._at_end.items() if p not in begun}
         if self._to_repeat and time.monotonic() >= self._repeat_at:
             self.commit({partition: self._committing[partition] for partition in self._to_repeat})
         self._read_at = time.monotonic()
         return records
+
+    def _tell_of_ends(self) -> None:
+        """Tell where partitions ended at the last read: what was read before is taken in by now."""
+        at_end, self._at_end = self._at_end, {}
+        for partition, offset in at_end.items():
+            self._listener.passed(partition, offset)
 
     @property
     def _is_late(self) -> bool:
@@ -568,7 +579,7 @@ class Subscriber:
             self._find_again(message.partition())
             return None
         if error.code() == KafkaError._PARTITION_EOF:
-            self._listener.passed(message.partition(), message.offset())
+            self._at_end[message.partition()] = message.offset()
             return None
         if error.code() in REFUSED_FOR_GOOD:
             raise BusError(f"reading {self._topic}: {error.str()}")
@@ -639,6 +650,21 @@ class Subscriber:
             raise _classified(error.args[0], f"positions of {self._topic}") from error
         return {p.partition: Position(p.offset, p.metadata or "") if p.offset >= 0 else None for p in found}
 
+    def ends(self) -> dict[int, int]:
+        """Return of each partition of ours the offset that the next record gets, as far as is known here.
+
+        The client learns it with every answer to a fetch; nobody is asked and nobody waits.
+        """
+        try:
+            found = {p.partition: self._known_end(p) for p in self._consumer.assignment()}
+        except KafkaException as error:
+            raise _classified(error.args[0], f"partitions of {self._topic}") from error
+        return {partition: end for partition, end in found.items() if end is not None}
+
+    def _known_end(self, place: TopicPartition) -> int | None:
+        edges = self._consumer.get_watermark_offsets(place, cached=True)
+        return int(edges[1]) if edges and edges[1] >= 0 else None
+
     def close(self) -> None:
         """Leave the group, or be gone without a word where the broker does not answer.
 
@@ -686,14 +712,20 @@ class Subscriber:
         self._unassign(consumer, partitions)
 
     def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
+        numbers = ", ".join(str(place.partition) for place in partitions)
+        warn(
+            f"this process was silent for too long: partitions {numbers} of {self._topic} went to others, "
+            "who repeat what was not committed"
+        )
         self._listener.lost([p.partition for p in partitions])
         self._final = {}
         self._unassign(consumer, partitions)
 
     def _forget(self, partitions: Iterable[int]) -> None:
-        """Commit nothing again of partitions that are no longer ours."""
+        """Commit nothing again, and tell of no end, of partitions that are no longer ours."""
         for partition in partitions:
             self._committing.pop(partition, None)
+            self._at_end.pop(partition, None)
             self._to_repeat.discard(partition)
 
     def _unassign(self, consumer: Any, partitions: list[TopicPartition]) -> None:
