@@ -1,6 +1,7 @@
 """Options: one field is flag, variable, help and check."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,21 @@ def test_the_words_of_freshness_and_start_are_understood() -> None:
     assert Options.parse(["--freshness", "all"]).freshness == float("inf")
     assert Options.parse(["--freshness", "latest"]).freshness == 0
     assert Options.parse(["--start", "2026-01-01T00:00:00Z"]).start == 1_767_225_600_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ("-i A.META", "--input: A.META is kept beside A by itself"),
+        ("-t A.META", "--topic: A.META is kept beside A by itself"),
+        ("-t A.DLQ", "--topic: A.DLQ is no topic for frames"),
+        ("-t imagebus.outcomes", "--topic: imagebus.outcomes is no topic for frames"),
+        ("-t imagebus.services", "--topic: imagebus.services is no topic for frames"),
+    ],
+)
+def test_a_filter_writes_no_topic_that_has_another_use(flags: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+        Options.parse(flags.split())
 
 
 def test_the_group_is_made_of_name_input_and_topic_in_characters_that_harm_nobody() -> None:

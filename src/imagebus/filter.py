@@ -17,7 +17,7 @@ from imagebus import moment, program, start
 from imagebus.frame import LIVE, Frame
 from imagebus.options import BusOptions, Field
 from imagebus.start import Moment, Start
-from imagebus.topics import SOURCE, Topic
+from imagebus.topics import DEAD_LETTERS, META, OUTCOMES, SERVICES, SOURCE, Topic
 from imagebus.version import VERSION
 
 Result = Frame | Iterable[Frame] | None
@@ -88,6 +88,17 @@ class FilterOptions(BusOptions):
             raise ValueError(
                 f"--topic and --input are both {self.topic}: a filter may not read what it writes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_companion(self) -> Self:
+        for flag, topic in (("--input", self.input), ("--topic", self.topic)):
+            if (main := topic.removesuffix(META)) != topic:
+                raise ValueError(
+                    f"{flag}: {topic} is kept beside {main or 'a topic'} by itself: name that topic"
+                )
+        if self.topic in (OUTCOMES, SERVICES) or self.topic.endswith(DEAD_LETTERS):
+            raise ValueError(f"--topic: {self.topic} is no topic for frames: give another")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,10 @@ SOURCE = "SOURCE_FRAME"
 IMAGEAI = "IMAGEAI_FRAME"
 REDACTION = "REDACTION_FRAME"
 
+META = ".META"
+DEAD_LETTERS = ".DLQ"
+"""What stands beside a topic is called after it."""
+
 MAX_MESSAGE_BYTES = 2 * MAX_RECORD_BYTES + 1024 * 1024
 """Room for a frame at its bound, and for a larger stranger as a dead letter."""
 
@@ -85,12 +89,12 @@ LEGAL = re.compile(r"[A-Za-z0-9._-]{1,240}")
 
 def dead_letters_of(topic: str) -> str:
     """Return the topic that takes what a filter could not process."""
-    return f"{topic}.DLQ"
+    return f"{topic}{DEAD_LETTERS}"
 
 
 def meta_of(topic: str) -> str:
     """Return the topic that takes the frames of this one without their pictures."""
-    return f"{topic}.META"
+    return f"{topic}{META}"
 
 
 def unfit(topic: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
