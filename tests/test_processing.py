@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from imagebus import Detection, Field, Filter, FilterOptions, Frame, FrameError, ModelError, codec
 from imagebus.commit import read
+from imagebus.connection import Acknowledged
 from imagebus.errors import TooManyFailuresError
 from imagebus.filter import Result
 from imagebus.outgoing import Outgoing, frame_records
 from imagebus.processing import Processing
 from imagebus.record import Record
 from imagebus.status import Status
-from imagebus.testing import MemoryBus, make_frame, run_filter
+from imagebus.testing import MemoryBus, MemoryPublisher, make_frame, run_filter
 from imagebus.trace import begin
 
 
@@ -713,6 +714,45 @@ def test_a_filter_without_pixels_that_wants_a_picture_is_told_so(
     [dead] = bus.log["SOURCE_FRAME.META.DLQ"]
     assert dead.header("imagebus.reason") == "picture"
     assert complaint in dead.header("imagebus.error")
+
+
+class Withholding(MemoryBus):
+    """A bus that never acknowledges what is sent to one topic."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__()
+        self.withheld = topic
+
+    def publisher(self) -> MemoryPublisher:
+        return Unsure(self)
+
+
+class Unsure(MemoryPublisher):
+    def __init__(self, bus: Withholding) -> None:
+        super().__init__(bus)
+        self._topic = bus.withheld
+        self._unsure = 0
+
+    def send(self, topic: str, *args: Any, acknowledged: Acknowledged, **kwargs: Any) -> None:
+        self._unsure += topic == self._topic
+        withheld: Acknowledged = (lambda _: None) if topic == self._topic else acknowledged
+        super().send(topic, *args, acknowledged=withheld, **kwargs)
+
+    def flush(self, timeout_s: float) -> int:
+        return super().flush(timeout_s) + self._unsure
+
+
+@pytest.mark.parametrize("topic", ["OUT", "OUT.META", "SOURCE_FRAME.DLQ", "imagebus.outcomes"])
+def test_nothing_is_committed_before_frame_and_meta_dead_letter_or_note_are_acknowledged(topic: str) -> None:
+    bus = Withholding(topic)
+    for sequence in range(3):
+        bus.put(make_frame(sequence=sequence), "SOURCE_FRAME")
+    first = {"SOURCE_FRAME.DLQ": ValueError("no"), "imagebus.outcomes": lambda *_: None}.get(topic)
+    flags = ["--freshness", "all", "--start", "earliest", "-q"]
+    bus.run(Alone(Options.parse(flags), {1: first}))
+    assert bus.log[topic]
+    [position] = bus.commits.values()
+    assert position.offset == (1 if first else 0)
 
 
 def test_a_picture_in_meta_is_no_meta() -> None:

@@ -109,7 +109,7 @@ def test_a_batch_is_of_all_partitions_and_bad_frames_spoil_none_of_their_neighbo
 
 def test_a_batch_waits_so_long_to_be_full_and_no_longer(kafka: str, run: Run, outcome: Outcome) -> None:
     topic, out = make_topic(kafka, fresh("in")), make_topic(kafka, fresh("out"))
-    run(*every_frame(topic, out, "--batch", 3, "--batch-wait", 4), script=BATCHING)
+    run(*every_frame(topic, out, "--batch", 3, "--batch-wait", 6), script=BATCHING)
     written = outcome(out)
     put(kafka, topic, frames(3))
     wait_for(lambda: len(written.read()) == 3, "a full batch")
