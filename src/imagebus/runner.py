@@ -38,6 +38,8 @@ CATCH_UP_S = 2.0
 LISTEN_EVERY_S = 1.0
 """So often a filter that takes nothing in still hears what becomes of its group."""
 LOOK_ROUND_S = 1.0
+MEASURE_EVERY_S = 1.0
+BETWEEN_LOOKS_S = 0.02
 MARGIN_MS = 100.0
 """Beside the work, so much may pass on a busy machine before a frame that is taken up is published."""
 
@@ -65,7 +67,7 @@ class Runner:
         self._keeps_notes = True
         self._was_away = False
         self._told_range = False
-        self._read_at = self._looked_at = 0.0
+        self._read_at = self._looked_at = self._measured_at = 0.0
         self._batch_since: float | None = None
         self._work_ms = Expected()
         self._backlog = Backlog(options.max_age_s)
@@ -190,13 +192,18 @@ class Runner:
         if not self._delivery.busy and (records := self._next_batch()):
             self._work(records)
         self._take_stock()
+        if time.monotonic() > self._measured_at + MEASURE_EVERY_S:
+            self._measured_at = time.monotonic()
+            self.status.lag = self._delivery.lag(subscriber.ends())
 
     def _read(self, subscriber: Reading) -> None:
         """Take in what is there; of a live filter all of it, so that the newest of each source is known."""
-        if self._backlog.full:
+        if self._backlog.full or self._has_read_all:
             # The group drops whoever is silent for minutes, as while the broker is away.
             if time.monotonic() > self._read_at + LISTEN_EVERY_S:
                 self._take_in(subscriber.read(1, 0.0))
+            elif not self._backlog:
+                time.sleep(BETWEEN_LOOKS_S)
             return
         wait_s = 0.0 if self._backlog and not self._waits_for_batch else IDLE_S
         if self._waits_for_batch:
@@ -207,6 +214,12 @@ class Runner:
             self._skip_stale()
             records = subscriber.read(100, 0.0)
             self._take_in(records)
+
+    @property
+    def _has_read_all(self) -> bool:
+        """Whether a bounded run needs no more of its partitions: others may still be at work on theirs."""
+        bounded = self._options.is_bounded and bool(self._delivery.partitions)
+        return bounded and self._delivery.is_read_to_its_end
 
     def _skip_stale(self) -> None:
         now_ms = time.time_ns() // 1_000_000
