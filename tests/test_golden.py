@@ -8,7 +8,8 @@ import msgpack
 import msgspec
 import pytest
 
-from imagebus import FrameError, codec
+from imagebus import FrameError, codec, commit, outcomes
+from imagebus.connection import Position
 from imagebus.frame import Frame
 from tests.golden.write import FOLDER, everything
 
@@ -58,3 +59,26 @@ def test_another_version_of_the_format_is_named_in_the_error(version: int) -> No
         with pytest.raises(FrameError, match=f"version {version}") as caught:
             decode(msgpack.packb(later))
         assert caught.value.reason == "undecodable"
+
+
+COMMIT = '{"from":10,"counts":{"output":3,"skipped.stale":1},"gaps":1,"topic":"OUT","log":"abc","end":40,"x":1}'
+NOTE = (
+    b'{"group":"g","topic":"SOURCE_FRAME","partition":2,'
+    b'"runs":[[1,4,"skipped.stale"],[5,5,"filtered"]],"log":"abc","v":1}'
+)
+
+
+def test_a_commit_of_0_1_0_is_read_with_its_counts_and_what_a_later_one_adds_is_ignored() -> None:
+    found = commit.read(Position(15, COMMIT))
+    assert commit.is_known(Position(15, COMMIT))
+    assert (found.begin, found.counts, found.gaps) == (10, {"output": 3, "skipped.stale": 1}, 1)
+    assert (found.topic, found.log, found.end) == ("OUT", "abc", 40)
+
+
+def test_a_note_of_0_1_0_is_read_and_written_as_it_is() -> None:
+    note = outcomes.decode(NOTE)
+    assert note.runs == [(1, 4, "skipped.stale"), (5, 5, "filtered")]
+    assert note.outgoing().value == NOTE
+    assert outcomes.decode(NOTE[:-1] + b',"later":{}}') == note
+    with pytest.raises(FrameError, match="version 1"):
+        outcomes.decode(NOTE.replace(b'"v":1', b'"v":2'))
