@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -17,12 +18,13 @@ import msgpack
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from imagebus import spans
 from imagebus.record import Record
 from imagebus.topics import dead_letters_of, meta_of
 from tests.broker import Reader, frame_put, fresh, make_topic, plain_frame, put, read_all
 from tests.delivery.conftest import Run
 from tests.producer.programs import PROGRAM as PRODUCER
-from tests.programs import wait_for
+from tests.programs import ROOT, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -295,3 +297,10 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded() -> None:
         "sys.exit('opentelemetry' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_the_page_names_each_attribute_that_is_sent() -> None:
+    page = (ROOT / "docs" / "tracing.md").read_text()
+    sent = set(re.findall(r'"((?:imagebus|messaging|error)\.[a-z.]+)"', Path(spans.__file__).read_text()))
+    assert len(sent) >= 15
+    assert {name for name in sent if f"`{name}`" not in page} == set()
