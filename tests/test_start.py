@@ -99,6 +99,8 @@ def test_every_run_has_a_group_of_its_own_and_a_name_that_was_not_given_tells_th
     assert (
         Options.parse(["--from", "-5m", "--run", "a b"]).group_id == "imagebus.stage.SOURCE_FRAME.OUT.a%20b"
     )
+    own = Options.parse(["--from", "-5m", "--run", "r", "--group", "mine"])
+    assert own.group_id == "mine.r", "a live filter of that group goes on where it is"
     unnamed = Options.parse(["--from", "-5m"])
     assert unnamed.run_name.startswith(time.strftime("replay-%Y%m%dT", time.gmtime()))
     assert unnamed.group_id.endswith(unnamed.run_name)

@@ -149,7 +149,7 @@ class FilterOptions(BusOptions):
     def group_id(self) -> str:
         """Return the group: every stage that differs in name, input, topic or run sees every frame."""
         run = f".{quote(self.run_name, safe='')}" if self.is_bounded else ""
-        return self.group or f"imagebus.{quote(self.name, safe='')}.{self.input}.{self.topic}{run}"
+        return (self.group or f"imagebus.{quote(self.name, safe='')}.{self.input}.{self.topic}") + run
 
 
 class Filter:
