@@ -61,7 +61,7 @@ def test_another_version_of_the_format_is_named_in_the_error(version: int) -> No
         assert caught.value.reason == "undecodable"
 
 
-COMMIT = '{"from":10,"counts":{"output":3,"skipped.stale":1},"gaps":1,"topic":"OUT","log":"abc","end":40,"x":1}'
+COMMIT = '{"from":10,"counts":{"output":3,"skipped.stale":1},"gaps":1,"topic":"O","log":"abc","end":40,"x":1}'
 NOTE = (
     b'{"group":"g","topic":"SOURCE_FRAME","partition":2,'
     b'"runs":[[1,4,"skipped.stale"],[5,5,"filtered"]],"log":"abc","v":1}'
@@ -72,7 +72,7 @@ def test_a_commit_of_0_1_0_is_read_with_its_counts_and_what_a_later_one_adds_is_
     found = commit.read(Position(15, COMMIT))
     assert commit.is_known(Position(15, COMMIT))
     assert (found.begin, found.counts, found.gaps) == (10, {"output": 3, "skipped.stale": 1}, 1)
-    assert (found.topic, found.log, found.end) == ("OUT", "abc", 40)
+    assert (found.topic, found.log, found.end) == ("O", "abc", 40)
 
 
 def test_a_note_of_0_1_0_is_read_and_written_as_it_is() -> None:
