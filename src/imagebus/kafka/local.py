@@ -16,7 +16,7 @@ from imagebus.kafka.lock import locked
 from imagebus.kafka.options import StartOptions
 from imagebus.kafka.probe import HOST, cluster_at, free_port, why_not_bindable
 from imagebus.kafka.state import State
-from imagebus.kafka.storage import cluster_id, prepare_folder
+from imagebus.kafka.storage import cluster_id, prepare_folder, why_full
 from imagebus.log import warn
 
 START_S = 120.0
@@ -67,6 +67,8 @@ class LocalBroker:
                 if not asked_to_end:
                     raise
         status = child.wait()
+        if status not in (0, 128 + signal.SIGTERM) and (full := why_full(self.folder)):
+            warn(f"the broker ended, for the disk is full: {full}, then start it again")
         return status if status >= 0 else 128 - status
 
     def stop(self) -> str:
@@ -87,7 +89,8 @@ class LocalBroker:
         """Say whether it answers, and one line for people."""
         found = self._running()
         if found is None:
-            return False, f"no broker runs in {self.folder}"
+            full = why_full(self.folder) if self.folder.is_dir() else ""
+            return False, f"no broker runs in {self.folder}" + (f"; {full}, then start it" if full else "")
         if not self._answers(found):
             return False, f"not answering yet: {self._describe(found)}"
         return True, self._describe(found)

@@ -31,14 +31,18 @@ def prepare_folder(folder: Path) -> None:
         raise ImagebusError(
             f"can't use the broker's folder: {error}; choose another with --data (IMAGEBUS_KAFKA_DATA)"
         ) from error
-    if free < TOO_LITTLE_BYTES:
-        raise ImagebusError(
-            f"only {free / 1e6:.0f} MB are free for {folder}: make room, or choose another --data"
-        )
+    if full := why_full(folder):
+        raise ImagebusError(f"{full}, or choose another --data")
     if free < LITTLE_BYTES:
         warn(
             f"only {free / 1e9:.1f} GB are free for {folder}: frames may go before their 10 minutes are over"
         )
+
+
+def why_full(folder: Path) -> str:
+    """Say that there is too little room on the disk for a broker to run; empty where there is enough."""
+    free = shutil.disk_usage(folder).free
+    return f"only {free / 1e6:.0f} MB are free for {folder}: make room" if free < TOO_LITTLE_BYTES else ""
 
 
 def ensure_formatted(folder: Path, java: Sequence[str]) -> None:
