@@ -625,6 +625,7 @@ class Subscriber:
                 # A commit waits three quarters of a minute for a broker that is away: nobody stops so slowly.
                 self._consumer.list_topics(self._topic, timeout=LAST_ANSWER_S)
                 self._consumer.commit(offsets=self._offsets(self._final), asynchronous=False)
+                self._final = {}
                 return
             except KafkaException as error:
                 if error.args[0].code() not in GROUP_SETTLES or time.monotonic() > give_up:
