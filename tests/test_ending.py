@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from imagebus.commit import SKIPPED_OUTSIDE, Commit, read
+from imagebus.connection import Assigned
 from imagebus.ending import LATE_MS, MOST_SOURCES, Ending
+from imagebus.ledger import Ledger
 
 UNTIL = 10_000_000
 
@@ -46,3 +49,32 @@ def test_only_so_many_cameras_are_remembered() -> None:
     for n in range(3 * MOST_SOURCES):
         assert not ending.is_reached(str(n).encode(), UNTIL)
     assert len(ending._beyond) <= MOST_SOURCES + 1
+
+
+def test_an_end_that_is_found_is_committed_though_no_record_is_finished_since() -> None:
+    position = Commit(0, end=100, range=(0, UNTIL)).at(0)
+    ledger = Ledger(Assigned(0, position, 0))
+    ledger.look(0, b"a", UNTIL)
+    assert ledger.received(0)
+    assert ledger.is_outside(UNTIL)
+    ledger.done(0, SKIPPED_OUTSIDE)
+    committed = ledger.to_commit()
+    assert committed is not None
+    assert (committed.offset, read(committed).end) == (1, 100)
+
+    ledger.look(1, b"a", UNTIL + LATE_MS)
+    assert not ledger.received(1)
+    assert ledger.is_complete
+    for ended in (ledger.to_commit(), ledger.final()):
+        assert ended is not None
+        assert (ended.offset, read(ended).end) == (1, 1)
+    assert ledger.to_commit() is None
+
+
+def test_a_repeated_record_ends_nothing() -> None:
+    ledger = Ledger(Assigned(0, Commit(0, end=100, range=(None, UNTIL)).at(0), 0))
+    for offset in range(3):
+        ledger.look(offset, b"a", UNTIL)
+        assert ledger.received(offset)
+    ledger.look(1, b"a", UNTIL + LATE_MS)
+    assert ledger.end == 100
