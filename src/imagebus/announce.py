@@ -48,6 +48,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         kind, version: the program.
         name: that of the stage, or of the camera.
         worker, workers: its number among the processes of one command, from 0, and how many there are.
+        lag: records of its partitions between what is finished and the end of the log; None of a camera.
         options: its flags without dashes in front; secrets are left out or masked.
         partitions: those of its input that are its own, the first thousand of them.
         ready: whether it has begun to read.
@@ -80,6 +81,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     published: Count = 0
     waiting: Count = 0
     held: Count = 0
+    lag: Count | None = None
     rates: Annotated[dict[Word, Number], Meta(max_length=MAX_ENTRIES)] = {}
     newest_ms: Count | None = None
     age_s: Number | None = None

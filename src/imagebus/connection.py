@@ -108,6 +108,9 @@ class Reading(Protocol):
     def positions(self) -> dict[int, Position | None]:
         """Return what the group has committed of every partition of the topic, ours or not."""
 
+    def ends(self) -> dict[int, int]:
+        """Return of each partition of ours the offset that the next record gets, as far as is known here."""
+
     def close(self) -> None:
         """Leave the group."""
 

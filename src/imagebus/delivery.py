@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from imagebus.commit import DEAD
 from imagebus.connection import Assigned, Position, Publishing
@@ -106,6 +106,11 @@ class Delivery:
     def is_read_to_its_end(self) -> bool:
         """Whether a bounded run has read all partitions that are ours."""
         return all(ledger.is_read_to_its_end for ledger in self._ledgers.values())
+
+    def lag(self, ends: Mapping[int, int]) -> int:
+        """Return how many offsets lie between what is finished and the ends of the log."""
+        ours = (p for p in self._ledgers if p in ends)
+        return sum(max(0, ends[p] - self._ledgers[p].next) for p in ours)
 
     @property
     def pending(self) -> int:

@@ -115,6 +115,11 @@ class Ledger:
         return self._expected - self._next - len(self._open)
 
     @property
+    def next(self) -> int:
+        """Return the first offset that is not finished."""
+        return self._next
+
+    @property
     def unfinished(self) -> int:
         """Return how many records were received and wait for their outcome or for one before them."""
         return len(self._open)

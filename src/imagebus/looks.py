@@ -78,6 +78,7 @@ class FilterLook:
             partitions=list(status.partitions[:MAX_PARTITIONS]),
             waiting=status.waiting,
             held=status.held,
+            lag=status.lag,
             **flow,
         )
 

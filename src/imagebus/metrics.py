@@ -115,6 +115,7 @@ class FilterMetrics(LifeMetrics):
         yield gauge("waiting_records", "Records read, but not begun.", status.waiting)
         yield gauge("held_records", "Records that the filter holds back.", status.held)
         yield gauge("unacknowledged_records", "Records sent, not known to be safe.", status.unacknowledged)
+        yield gauge("lag_records", "Records between what is finished and the end of the log.", status.lag)
         yield gauge("partitions", "Partitions of the input that are this process's.", len(status.partitions))
         yield self._histogram("processing_seconds", "Time in the filter a frame.", status.processing)
         yield self._histogram(

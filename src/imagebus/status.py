@@ -65,6 +65,7 @@ class Status(Life):
         published, published_bytes: records sent and acknowledged, META and dead letters included.
         finished: records by outcome (``commit.OUTCOMES``).
         waiting, held, unacknowledged: records read but not begun, held back by the filter, sent but not safe.
+        lag: records of its partitions that lie between what is finished and the end of the log.
         processing: seconds in ``process`` a frame.
         age: seconds from capture to the frame's result being handed to the broker.
     """
@@ -78,6 +79,7 @@ class Status(Life):
     waiting: int = 0
     held: int = 0
     unacknowledged: int = 0
+    lag: int = 0
     processing: Histogram = field(default_factory=Histogram)
     age: Histogram = field(default_factory=Histogram)
 

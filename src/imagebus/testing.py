@@ -209,6 +209,10 @@ class MemorySubscriber:
         """Return what was committed."""
         return {0: self._bus.commits[self._place]}
 
+    def ends(self) -> dict[int, int]:
+        """Return the end of the log."""
+        return {0: self.edges(0)[1]}
+
     def close(self) -> None:
         """Leave; nothing to do."""
 
