@@ -112,12 +112,13 @@ class Runner:
         began_ms = time.time_ns() // 1_000_000
         for topic in self._outputs:
             self._until_answered(lambda topic=topic: self._make(topic))  # type: ignore[misc]
-        waited = False
+        waited, told = False, ""
         while not self._stopping and not self._until_answered(self._has_input):
             if self._options.is_bounded and not self._stopping:
                 raise BusError(f"there is no topic {self._input}: a run of what was captured needs one")
-            if not waited:
-                warn(f"topic {self._input} does not exist yet{self._instead}; waiting for it")
+            if not waited or told != self._instead:
+                told = self._instead
+                warn(f"topic {self._input} does not exist yet{told}; waiting for it")
             waited = True
             time.sleep(0.5)
         # Who waited for a topic wants all of it, from its first frame on.
