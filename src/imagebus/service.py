@@ -24,7 +24,7 @@ def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
     options = filter.Options.parse(argv, description=filter.__doc__)
     worker, port = workers.number(), workers.port_of(options, workers.number())
     if options.workers > 1 and worker is None:
-        return workers.Workers(options.workers, bounded=options.is_bounded).run()
+        workers.become_parent(options.workers, bounded=options.is_bounded)
     options = options.model_copy(update={"metrics_port": port})
     service, bus = filter(options), Bus(options.kafka, options.kafka_config)
     runner = Runner(service, bus)

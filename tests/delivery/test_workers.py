@@ -110,6 +110,7 @@ def test_workers_share_the_frames_and_end_with_their_parent(stage: NewStage) -> 
     busy_s, began = parent.cpu_s, time.monotonic()
     time.sleep(2)
     assert parent.cpu_s - busy_s <= 0.01 * (time.monotonic() - began), "the parent only waits"
+    assert parent.peak_mb < 30, "it has loaded nothing of its workers"
     assert parent.ends(signal.SIGTERM) == 0
     assert all(map(gone, workers))
     account = here.account()
