@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from imagebus.announce import CONTENT_TYPE, Service, decode, encode, shown
 from imagebus.announcer import Announcer
 from imagebus.bus import Bus
 from imagebus.connection import Acknowledged
-from imagebus.errors import BusError
+from imagebus.errors import BusError, UnfinishedError
 from imagebus.looks import CameraLook, FilterLook, Rates
 from imagebus.record import Headers, Record
 from imagebus.status import CameraStatus, Status
@@ -27,6 +28,7 @@ from tests.broker import Reader, fresh
 from tests.programs import wait_for
 
 PASSWORD = "hunter22"
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "services.md").read_text()
 
 
 class Watchman(Filter):
@@ -218,17 +220,24 @@ def test_a_service_is_announced_under_its_key_and_gone_after_a_clean_end() -> No
     assert abs(last.timestamp_ms - time.time_ns() // 1_000_000) < 60_000
 
 
-def test_a_service_that_ends_by_an_error_leaves_no_tombstone() -> None:
+def last_word(error: type[Exception]) -> Record:
+    """Return the last record of a service that ended by an error."""
     bus = MemoryBus()
 
     def fail() -> None:
         with Announcer(bus, look()):
             wait_for(lambda: said(bus), "its record", every_s=0.01)
-            raise ZeroDivisionError
+            raise error
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(error):
         fail()
-    assert all(record.value for record in said(bus))
+    return said(bus)[-1]
+
+
+def test_a_service_that_ends_by_an_error_leaves_no_tombstone_but_one_told_to_stop_does() -> None:
+    assert last_word(ZeroDivisionError).value is not None
+    assert last_word(BusError).value is not None
+    assert last_word(UnfinishedError).value is None
 
 
 def test_the_key_is_the_same_after_a_restart_and_another_for_each_service_worker_host_and_run() -> None:
@@ -358,3 +367,21 @@ def test_the_topic_is_made_to_keep_the_newest_word_of_each_service(kafka: str) -
     settings = bus.settings_of(SERVICES)
     assert {part.strip() for part in settings["cleanup.policy"].split(",")} == {"compact", "delete"}
     assert bus.topics()[SERVICES] == 1
+
+
+def test_the_example_of_the_page_is_a_record_with_every_field_and_each_is_explained() -> None:
+    [example] = re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)
+    fields = set(json.loads(example))
+    assert fields == set(Service.__struct_fields__)
+    service = decode(example.encode())
+    assert json.loads(encode(service)) == json.loads(example)
+    rows = re.findall(r"^\| (`[^|]*`) \|", DOCUMENT, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == fields
+
+
+def test_the_page_names_the_topic_the_content_type_and_the_key_as_they_are() -> None:
+    assert SERVICES in DOCUMENT
+    assert f"content-type: {CONTENT_TYPE}`" in DOCUMENT
+    [key] = re.findall(r"\*\*Key\*\*: `([^`]*)`", DOCUMENT)
+    service = a_service(host="host", kind="kind", name="name", group="group", worker=0)
+    assert service.place == key.replace("role", "filter").replace("worker", "0")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from imagebus.announce import CONTENT_TYPE, EVERY_S, Service, encode
 from imagebus.connection import Connection, Publishing
-from imagebus.errors import BrokerAwayError, ImagebusError, TopicGoneError
+from imagebus.errors import BrokerAwayError, ImagebusError, TopicGoneError, UnfinishedError
 from imagebus.log import warn
 from imagebus.topics import SERVICES, SERVICES_SETTINGS
 
@@ -24,8 +24,8 @@ MOST_INSTANCES = 64
 class Announcer:
     """Writes what ``look`` returns to ``imagebus.services``, for as long as a ``with`` block takes.
 
-    One record at a time: while the broker is away, nothing piles up. Where the block ends without an error,
-    a tombstone says so.
+    One record at a time: while the broker is away, nothing piles up. Where the block ends in order, a
+    tombstone says so; a bounded run that was told to stop does.
     """
 
     def __init__(self, bus: Connection, look: Callable[[], Service]) -> None:
@@ -44,7 +44,7 @@ class Announcer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._clean = kind is None
+        self._clean = kind is None or issubclass(kind, UnfinishedError)
         self._stopping.set()
         self._thread.join(LAST_WORD_S + ANSWER_S)  # it may wait for an answer that does not come
         self._instance.let_go()

@@ -113,6 +113,7 @@ def test_the_metrics_of_a_filter_are_served_where_it_says_and_count_what_it_does
     assert found["imagebus_frame_age_seconds_bucket|+Inf"] == 7
     assert found["imagebus_newest_frame_age_seconds"] < 300
     assert found["imagebus_partitions"] == 1
+    wait_for(lambda: scrape(url)["imagebus_lag_records"] == 0, "nothing lies before it")
     assert get(beside(url, "/healthz")) == (200, "ok\n")
     assert get(beside(url, "/readyz")) == (200, "ok\n")
     wait_for(lambda: services.one(name).counts == {"output": 5, "filtered": 2, "dead": 1}, "its counts")
@@ -120,6 +121,18 @@ def test_the_metrics_of_a_filter_are_served_where_it_says_and_count_what_it_does
     assert (service.kind, service.input, service.topic) == ("scripted", topic, out)
     assert service.pid == program.process.pid
     assert service.options["freshness"] == "inf"
+
+
+def test_a_filter_says_how_many_records_lie_before_it(run: Run, kafka: str, services: Services) -> None:
+    topic, name = make_topic(kafka, fresh("in"), 2), fresh("stage")
+    put(kafka, topic, [frame_put(f, n % 2) for n, f in enumerate(frames(40))])
+    words = ["-i", topic, "-t", fresh("out"), "-n", name, "--start", "earliest", "--freshness", "all"]
+    run(*words, "--metrics-port", 0, "--delay-ms", 1000, "-q")
+    wait_for(lambda: any(service.lag for service in services.of(name)), "its lag")
+    service = services.one(name)
+    assert service.metrics
+    assert 10 <= (service.lag or 0) <= 40
+    assert 10 <= scrape(service.metrics)["imagebus_lag_records"] <= 40
 
 
 def test_a_service_that_ends_in_order_says_goodbye_and_comes_back_under_its_key(
