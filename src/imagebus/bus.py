@@ -388,7 +388,7 @@ class Publisher:
                     topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
                 )
                 return
-            if error is None:
+            if error is None or error.code() > 0:  # below are the client's own words
                 self._state.answered()
             acknowledged(_delivery_error(error, topic))
 

@@ -171,6 +171,7 @@ class Runner:
                 if not told:
                     warn(f"{error}; waiting for it")
                 told = self._was_away = True
+                self.status.stepped_ns = time.monotonic_ns()  # to wait for the broker is no fault
                 time.sleep(0.5)
         return False
 
