@@ -95,6 +95,11 @@ def test_every_command_is_in_the_readme_and_every_sub_command_is_there() -> None
             assert word in done.stdout
 
 
+def test_every_page_of_the_documentation_is_linked() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{page.name})" in README
+
+
 def test_files_that_the_readme_links_are_there() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
