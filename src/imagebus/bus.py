@@ -56,6 +56,12 @@ REFUSED_RECORD = {
 }
 NOT_LED_YET = {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE}
 """A topic that was made a moment ago, or whose broker has just gone, has a leader soon."""
+NOT_COORDINATED_YET = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
+"""A broker that has just started knows its groups soon."""
 NO_SUCH_TOPIC = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.UNKNOWN_TOPIC_ID,
@@ -97,9 +103,10 @@ SAFE_PRODUCING = {
     "acks": "all",
     "enable.idempotence": True,
     "message.timeout.ms": 0,
-    # The broker refuses whole batches: one record that is too large, or many that are so together, would
-    # make dead letters of their neighbours.
-    "batch.num.messages": 1,
+    # The broker refuses whole batches: those that are too large together would make dead letters of each
+    # other. A picture always goes alone; small records, such as META, share a request, which halves what
+    # the broker does for a frame.
+    "batch.size": 16 * 1024,
 }
 """What delivery relies on: no properties file may change it."""
 SAFE_CONSUMING = {
@@ -245,6 +252,8 @@ class Bus:
         Raises:
             BusError: no answer in time, or no right to ask.
         """
+        # First, for librdkafka 2.16 ends the whole process if what follows meets a broker not ready for it.
+        self.members(group)
         asked = [ConsumerGroupTopicPartitions(group)]
         try:
             answer = self._admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_S)[group].result()
@@ -279,13 +288,17 @@ class Bus:
         Raises:
             BusError: no answer in time, or no right to ask.
         """
-        try:
-            asked = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S)
-            return len(asked[group].result().members)
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return 0
-            raise _classified(error.args[0], f"group {group}") from error
+        give_up = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                asked = self._admin.describe_consumer_groups([group], request_timeout=ANSWER_S)
+                return len(asked[group].result().members)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                    return 0
+                if error.args[0].code() not in NOT_COORDINATED_YET or time.monotonic() > give_up:
+                    raise _classified(error.args[0], f"group {group}") from error
+            time.sleep(0.1)
 
     def publisher(self) -> Publisher:
         """Return a new publisher; it connects by itself and waits as long as the broker is away."""
@@ -330,8 +343,9 @@ class Bus:
 class Availability:
     """Tells, once each way, that the broker went away and that it is back; keeps what is fatal."""
 
-    def __init__(self, kafka: str, *, quiet: bool = False) -> None:
+    def __init__(self, kafka: str, *, has_group: bool = True, quiet: bool = False) -> None:
         self._kafka = kafka
+        self._harmless = set() if has_group else {KafkaError.GROUP_AUTHORIZATION_FAILED}
         self._say: Callable[[str], None] = (lambda _line: None) if quiet else warn
         self._fatal: BusError | None = None
         self._changed = 0.0
@@ -339,6 +353,8 @@ class Availability:
 
     def error(self, error: KafkaError) -> None:
         """Take librdkafka's word on the connection."""
+        if error.code() in self._harmless:
+            return  # the client asks for the group that it must name, also where nothing is done with it
         if error.fatal() or error.code() in REFUSED_FOR_GOOD:
             self._fatal = BusError(f"the broker at {self._kafka} refuses: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away and self._is_news():
@@ -381,9 +397,12 @@ class Publisher:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
 
         def report(error: KafkaError | None, message: Message) -> None:
-            if error is None and message.offset() is None:
-                # The broker called it a duplicate. On a new partition that is no proof: when the first of
-                # several requests comes too early, the later ones are taken and its repetition is not.
+            # The broker called it a duplicate. On a new partition that is no proof: when the first of
+            # several requests comes too early, the later ones are taken and its repetition is not.
+            doubtful = error is None and message.offset() is None
+            # Another record of its batch was refused, and the broker takes all or none.
+            blameless = error is not None and error.code() == KafkaError._INVALID_DIFFERENT_RECORD
+            if doubtful or blameless:
                 self.send(
                     topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
                 )
@@ -827,7 +846,7 @@ class LogReader:
 
     def __init__(self, bus: Bus, topic: str) -> None:
         self._topic = topic
-        self._state = Availability(bus.kafka)
+        self._state = Availability(bus.kafka, has_group=False)
         known = bus.topics()
         if topic not in known:
             raise BusError(f"there is no topic {topic} on {bus.kafka}")
@@ -869,8 +888,10 @@ class LogReader:
         while left:
             for message in _poll(self._consumer, 500, 0.2):
                 partition, error = message.partition(), message.error()
-                if error is None or error.code() == KafkaError._PARTITION_EOF:
-                    quiet_since = time.monotonic()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    self._state.error(error)
+                    continue
+                quiet_since = time.monotonic()
                 if error is None and message.offset() < left.get(partition, 0):
                     yield _record(message)
                 at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
@@ -901,7 +922,7 @@ class Survey:
 
     def __init__(self, bus: Bus) -> None:
         self._admin = bus._admin
-        self._state = Availability(bus.kafka, quiet=True)  # whoever asks is told by an error
+        self._state = Availability(bus.kafka, has_group=False, quiet=True)  # errors tell
         settings = {"group.id": "imagebus.survey", "error_cb": self._state.error, "enable.auto.commit": False}
         # A fetch under way for what was read before must not keep the next one waiting.
         ours = {"fetch.wait.max.ms": 20, "enable.partition.eof": True, "auto.offset.reset": "earliest"}
@@ -980,9 +1001,9 @@ class Survey:
                 raise BrokerAwayError(f"reading {next(iter(left))[0]}: nothing came for {ANSWER_S:.0f} s")
 
     def _fail(self, left: dict[Place, int], place: Place, error: KafkaError) -> None:
-        if error.code() in REFUSED_FOR_GOOD | NO_SUCH_TOPIC:
+        if place in left and error.code() in REFUSED_FOR_GOOD | NO_SUCH_TOPIC:
             self.refused[place[0]] = f"{place[0]}: {error.str()}"
-            left.pop(place, None)
+            del left[place]
         else:
             self._state.error(error)
 
@@ -995,7 +1016,7 @@ class Tail:
     """Reads without a group and without commits: from the newest record of a partition on."""
 
     def __init__(self, bus: Bus) -> None:
-        self._state = Availability(bus.kafka)
+        self._state = Availability(bus.kafka, has_group=False)
         settings = {
             "group.id": "imagebus.tail",
             "auto.offset.reset": "latest",
@@ -1149,5 +1170,6 @@ def _classified(error: KafkaError, what: str) -> BusError:
         KafkaError._RESOLVE,
         KafkaError.REQUEST_TIMED_OUT,
         *NOT_LED_YET,
+        *NOT_COORDINATED_YET,
     )
     return (BrokerAwayError if away else BusError)(f"{what}: {error.str()}")

@@ -13,6 +13,7 @@ from imagebus.bus import Bus, Place, Survey
 from imagebus.connection import Position
 from imagebus.errors import BusError
 from imagebus.record import Record
+from imagebus.replayed import MARKS
 from imagebus.topics import dead_letters_of, meta_of
 
 RATE_OVER_MS = 10_000
@@ -183,9 +184,12 @@ def _positions(bus: Bus) -> dict[str, dict[str, dict[int, Position]]]:
         except BusError:
             return {}  # a group of others, or one that is just going
 
-    groups = bus.groups()
-    with ThreadPoolExecutor(16) as pool:
+    groups = [group for group in bus.groups() if not group.startswith(MARKS)]
+    pool = ThreadPoolExecutor(16)
+    try:
         return dict(zip(groups, pool.map(ask, groups), strict=True))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C waits for none of them
 
 
 def _group_view(group: str, topic: str, places: Mapping[int, Position], edges: Edges) -> GroupView:

@@ -13,6 +13,8 @@ from imagebus.errors import ImagebusError
 
 MOST_BYTES = 4000
 """Of a commit's metadata, Kafka takes 4,096."""
+MARKS = "imagebus.dlq."
+"""Before the name of a group: the group that keeps what was sent again of its dead letters."""
 Run = tuple[int, int]
 
 
@@ -41,7 +43,7 @@ class Replayed:
     def __init__(self, bus: Bus, group: str, topic: str) -> None:
         self._bus = bus
         self.topic = topic
-        self._marks = f"imagebus.dlq.{group}"
+        self._marks = MARKS + group
         self._log = bus.log_id(topic)
         self._runs: dict[int, list[Run]] = {}
         for partition, position in bus.positions(self._marks).get(topic, {}).items():

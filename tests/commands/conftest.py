@@ -11,6 +11,8 @@ import msgpack
 import pytest
 
 from imagebus.codec import CONTENT_TYPE, META_CONTENT_TYPE
+from imagebus.outgoing import dead_letter
+from imagebus.record import Record
 from tests.broker import Put, frame_put, plain_frame
 from tests.conftest import IMAGEBUS
 
@@ -57,6 +59,14 @@ def meta_sent(sequence: int = 0, partition: int = 0, age_s: float = 0.0, **chang
     one = sent(sequence, partition, age_s, **changes)
     frame = msgpack.unpackb(one.value or b"") | {"image": b""}
     return Put(msgpack.packb(frame), one.key, one.timestamp_ms, partition, [META_TYPE])
+
+
+def letter(topic: str, group: str, reason: str = "error", **changes: Any) -> Put:
+    """Return a dead letter as a filter would have sent it."""
+    one = sent(**changes) if changes.get("value") is None else Put(changes["value"], b"door")
+    record = Record(topic, 0, 7, one.timestamp_ms, one.key, one.value, tuple(one.headers))  # type: ignore[arg-type]
+    out = dead_letter(record, reason=reason, error="ValueError: no", stage="stage", group=group)
+    return Put(out.value, out.key, out.timestamp_ms, 0, out.headers)
 
 
 def said(result: Result, status: int = 0) -> list[str]:

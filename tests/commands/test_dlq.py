@@ -15,28 +15,17 @@ import msgpack
 import pytest
 
 from imagebus import commit
-from imagebus.outgoing import dead_letter
 from imagebus.record import Record
 from imagebus.replayed import _runs
 from tests.broker import PICTURE, Put, Reader, committed, fresh, identities, make_topic, put, read_all
-from tests.commands.conftest import TYPE, Command, said, sent
-from tests.conftest import IMAGEBUS
+from tests.commands.conftest import TYPE, Command, letter, said, sent
+from tests.conftest import IMAGEBUS, Broker
 from tests.programs import REDACTION, SCRIPTED, Program, running, wait_for
 
 FAIL = {"test.do": "fail"}
 
 
-def letter(topic: str, group: str, reason: str = "error", **changes: Any) -> Put:
-    """Return a dead letter as a filter would have sent it."""
-    one = sent(**changes) if changes.get("value") is None else Put(changes["value"], b"door")
-    record = Record(topic, 0, 7, one.timestamp_ms, one.key, one.value, tuple(one.headers))  # type: ignore[arg-type]
-    out = dead_letter(record, reason=reason, error="ValueError: no", stage="stage", group=group)
-    return Put(out.value, out.key, out.timestamp_ms, 0, out.headers)
-
-
-def with_letters(
-    kafka: str, letters: Callable[[str], list[Put]], name: str = "READ", **config: object
-) -> str:
+def with_letters(kafka: str, letters: Callable[[str], list[Put]], name: str = "READ", **config: Any) -> str:
     """Make a topic, and one with its dead letters."""
     topic = make_topic(kafka, fresh(name), **config)
     make_topic(kafka, f"{topic}.DLQ")
@@ -149,7 +138,7 @@ def test_letters_that_would_be_refused_again_or_are_forged_are_told_and_left_out
     kafka: str, imagebus: Command
 ) -> None:
     group = fresh("g")
-    large = {"attributes": {"ballast": b"x" * 40_000}}
+    large: dict[str, Any] = {"attributes": {"ballast": b"x" * 40_000}}
     topic = with_letters(
         kafka,
         lambda t: [letter(t, group), letter(t, group, **large), letter("another", group)],
@@ -231,3 +220,15 @@ def test_a_stop_in_the_middle_keeps_what_was_sent(kafka: str, imagebus: Command,
     said(imagebus("dlq", "replay", topic, "--group", group, "--yes"))
     found = [sequence for _, _, sequence in identities(read_all(kafka, topic))]
     assert sorted(found) == list(range(600))
+
+
+@pytest.mark.slow
+def test_a_broker_that_has_just_started_is_waited_for(new_broker: Callable[[], Broker]) -> None:
+    """The client ends the process where it meets a broker that does not know its groups yet."""
+    kafka = new_broker().address
+    topic = with_letters(kafka, lambda topic: [letter(topic, fresh("g")) for _ in range(10)])
+    command = [str(IMAGEBUS), "dlq", "list", topic, "--json", "--kafka", kafka]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    for child in children:
+        out, _ = child.communicate(timeout=60)
+        assert (child.returncode, out.count("\n")) == (0, 10)

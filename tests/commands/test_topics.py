@@ -10,6 +10,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from imagebus.bus import Bus
+from imagebus.commit import Commit
 from imagebus.overview import rate_of
 from tests.broker import Put, fresh, make_topic, put
 from tests.commands.conftest import TYPE, Command, hop, meta_sent, said, sent
@@ -85,6 +87,23 @@ def test_meta_and_dead_letters_have_the_class_of_their_topic(kafka: str, imagebu
         for beside in (f"{topic}.META", f"{topic}.DLQ", f"{topic}.META.DLQ"):
             assert found[beside]["class"] == wanted, beside
         assert found[topic]["dead_letters"] == 2
+
+
+def test_a_bounded_run_at_its_end_is_done_and_waits_for_nothing(kafka: str, imagebus: Command) -> None:
+    topic, done, under_way = make_topic(kafka, fresh("BOUNDED")), fresh("done"), fresh("under-way")
+    put(kafka, topic, [sent(n) for n in range(10)])
+    bus = Bus(kafka)
+    for group, offset in ((done, 6), (under_way, 2)):
+        bus.set_positions(group, topic, {0: Commit(0, end=6).at(offset)})
+
+    groups = {one["group"]: one for one in views(imagebus)[topic]["groups"]}
+
+    assert (groups[done]["lag"], groups[done]["done"]) == (0, True)
+    assert (groups[under_way]["lag"], groups[under_way]["done"]) == (4, False)
+    text = "".join(said(imagebus("topics")))
+    assert under_way in text
+    assert done not in text
+    assert "1 more groups (--all)" in text
 
 
 def test_without_all_only_frames_are_told_of_and_what_is_hidden_is_counted(

@@ -17,6 +17,7 @@ from imagebus.dead_letter import Letter, again, letter_of
 from imagebus.errors import BrokerAwayError, BusError, ConfigurationError
 from imagebus.log import say, warn
 from imagebus.options import BusOptions, Field, Positional
+from imagebus.outgoing import Outgoing
 from imagebus.record import Record
 from imagebus.replayed import Replayed
 from imagebus.start import Moment
@@ -30,8 +31,8 @@ by a later call, but with --again. --from and --until are times of death.
 AT_ONCE = 20
 """So many are sent before it is kept that they were: a kill in between lets that many be sent twice."""
 WAIT_S = 30.0
-ROOM_BYTES = 4096
-"""What a record takes beside its key and value: headers, and the frame around it."""
+BATCH_BYTES, HEADER_BYTES = 100, 10
+"""What Kafka adds to a record, and to each of its headers, at most."""
 
 
 class ReplayOptions(BusOptions):
@@ -113,13 +114,18 @@ def _choose(
             chosen.of_another_topic += 1
         elif place in replayed and not options.again:
             chosen.sent_before += 1
-        elif letter.size + ROOM_BYTES > limit:
+        elif _size_of(again(record, options.group)) > limit:
             chosen.too_large.append(letter)
         else:
             chosen.letters.append(letter)
     chosen.letters.sort(key=lambda letter: (letter.partition, letter.offset))
     replayed.know(chosen.of_group)
     return chosen
+
+
+def _size_of(out: Outgoing) -> int:
+    headers = sum(len(name) + len(value or b"") + HEADER_BYTES for name, value in out.headers)
+    return len(out.key or b"") + out.size + headers + BATCH_BYTES
 
 
 def _is_wanted(letter: Letter, options: ReplayOptions) -> bool:

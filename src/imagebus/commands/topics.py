@@ -9,7 +9,7 @@ from imagebus.bus import Bus
 from imagebus.columns import age_s, cut, left, span
 from imagebus.log import say, warn
 from imagebus.options import BusOptions, Field
-from imagebus.overview import DEAD_LETTERS, OTHER, GroupView, TopicView, look
+from imagebus.overview import DEAD_LETTERS, FRAMES, META, OTHER, GroupView, TopicView, look
 from imagebus.topic_class import origin_of
 
 ABOUT = """\
@@ -78,7 +78,7 @@ def _lines(view: TopicView, *, everything: bool) -> Iterator[str]:
 
 
 def _sources(view: TopicView) -> str:
-    return str(len(view.sources)) if view.sources else "-"
+    return str(len(view.sources)) if view.sources and view.carries in (FRAMES, META) else "-"
 
 
 def _rate(view: TopicView) -> str:
