@@ -146,6 +146,7 @@ def test_a_range_gives_exactly_its_frames_of_all_cameras_though_they_came_late(
     assert set(found) <= {"output", "skipped.outside"}
 
 
+@SLOW
 def test_the_first_moment_belongs_to_a_range_and_the_last_does_not(kafka: str, run: Run) -> None:
     topic, out = old_topic(kafka, partitions=1), fresh("out")
     moments = [minutes + more / MINUTE_MS for minutes in (10, 20) for more in (-1, 0, 1)]

@@ -23,6 +23,7 @@ COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) fo
 NOON = datetime(2026, 1, 1, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_commands_of_the_page_do_what_it_says(kafka: str, models: Path) -> None:
     """Topics have names of their own here: the broker is shared."""

@@ -202,6 +202,7 @@ def test_each_output_has_its_span_a_dead_letter_one_with_an_error_and_what_is_fi
     assert 0 < bad.start_ns <= bad.end_ns
 
 
+@pytest.mark.slow
 def test_a_trace_that_a_stranger_does_not_want_sampled_is_not_sent(
     kafka: str, run: Run, collector: Collector
 ) -> None:
