@@ -152,7 +152,8 @@ class Runner:
             self._bus.ensure_topic(topic, DEAD_LETTER_SETTINGS)
 
     def _make_again(self, topic: str) -> None:
-        warn(f"topic {topic} is gone; making it anew")
+        if self._until_answered(lambda: topic not in self._bus.topics()):
+            warn(f"topic {topic} is gone; making it anew")
         self._until_answered(lambda: self._make(topic))
 
     def _has_input(self) -> bool:
@@ -247,7 +248,8 @@ class Runner:
     @property
     def _waits_for_batch(self) -> bool:
         """Whether there is something to do, but a fuller batch is worth waiting for."""
-        if not self._backlog or len(self._backlog) >= self._options.batch or not self._options.batch_wait:
+        backlog, most = self._backlog, self._options.batch
+        if not backlog or backlog.full or len(backlog) >= most or not self._options.batch_wait:
             self._batch_since = None
             return False
         self._batch_since = self._batch_since or time.monotonic()
