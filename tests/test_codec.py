@@ -144,3 +144,12 @@ def test_a_picture_of_no_bytes_has_no_pixels() -> None:
     _, meta = codec.encode_both(make_frame())
     with pytest.raises(FrameError, match="pixels = False"):
         codec.decode_meta(meta).pixels()
+
+
+def test_attributes_in_a_longer_form_keep_their_value_and_times_their_microseconds() -> None:
+    attributes = {"a.float": 0.5, "a.time": msgpack.Timestamp(5, 123_456_789)}
+    data = msgpack.packb(plain_map(attributes=attributes), use_single_float=True)
+    again = msgpack.unpackb(codec.encode(codec.decode(data)), timestamp=0)
+    assert again["attributes"]["a.float"] == 0.5
+    time = again["attributes"]["a.time"]
+    assert (time.seconds, round(time.nanoseconds, -4)) == (5, 123_460_000)
