@@ -209,6 +209,9 @@ class Worker:
     def ends(self) -> dict[int, int]:
         return {partition: self.broker.ends[partition] for partition in self.next}
 
+    def ends(self) -> dict[int, int]:
+        return {partition: self.broker.ends[partition] for partition in self.next}
+
     def close(self) -> None:
         """Leave the group; the model gives the partitions on."""
 

@@ -130,7 +130,7 @@ def test_a_bounded_run_is_accounted_for_as_its_own_group(scene: Make) -> None:
     while time.time() * 1000 < until:
         time.sleep(0.1)
     one.run("--from", str(begin), "--until", str(until), "--run", "again")
-    found = one.account("--json")
+    found = one.account("--json", group=f"{one.group}.again")
     assert found.status == 0, found
     assert found.json["counts"]["output"] + found.json["counts"]["filtered"] == 12
 

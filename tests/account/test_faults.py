@@ -136,7 +136,7 @@ def test_commits_of_another_client_are_told(done: Scene, forge: Forge) -> None:
 
 def test_what_is_unknown_is_told_with_what_is_near(done: Scene) -> None:
     for wrong, said in (
-        (done.account(group=done.group[:-1]), f"--group: no group {done.group[:-1]} has committed; there is"),
+        (done.account(group=done.group[:-1]), f"--group: {done.group[:-1]} has committed nothing; there is"),
         (done.account(topic=done.input[:-1]), f"INPUT: there is no topic {done.input[:-1]}; there is"),
         (done.account(topic=done.out), f"has committed nothing of {done.out}; it reads {done.input}"),
         (done.account("--from", "-1m", "--until", "-2m"), "--from is not before --until"),

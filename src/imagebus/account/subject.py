@@ -67,9 +67,9 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -
     if topic not in there:
         raise ConfigurationError(f"there is no topic {topic}{_nearest(topic, there)}", "INPUT")
     if not positions:
-        groups = bus.groups()
+        groups = [known for known in bus.groups() if known != group]
         raise ConfigurationError(
-            f"no group {printable(group)} has committed{_nearest(group, groups)}", "--group"
+            f"{printable(group)} has committed nothing{_nearest(group, groups)}", "--group"
         )
     if topic not in positions:
         read = ", ".join(sorted(positions))
