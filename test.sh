@@ -13,7 +13,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
 usage: ./test.sh [--all] [pytest's own options]
 
 Run every check: lint, types, shell scripts, the page, then the tests. Installs what they need first.
-What pytest is given goes after: ./test.sh -k redaction, ./test.sh tests/launch
+What pytest is given goes after: ./test.sh -k redaction, ./test.sh tests/launch, ./test.sh -n 0 (one at a time)
 
   -h, --help  print this and install nothing
   --all       with the tests that take minutes as well
@@ -57,11 +57,12 @@ check() { # NAME COMMAND...
 mapfile -t scripts < <(git ls-files --cached --others --exclude-standard | xargs -r grep -lIE '^#!.*[/ ](ba)?sh$')
 check "ruff" ruff check .
 check "ruff format" ruff format --check .
-check "mypy" mypy src producer imageai consumer examples tests
+check "mypy" mypy src producer imageai consumer examples bench tests
 check "shellcheck" shellcheck "${scripts[@]}"
 check "page" python consumer/build.py --test
 printf '\n== pytest\n'
 if ((${#failed[@]})); then
     echo "NOT in order, see above: ${failed[*]}"
 fi
-python -m pytest "${select[@]}" "$@" && ((${#failed[@]} == 0))
+# Three at a time: they wait for brokers, cameras and clocks more than they compute. A file's tests stay together.
+python -m pytest -n 3 --dist loadfile "${select[@]}" "$@" && ((${#failed[@]} == 0))
