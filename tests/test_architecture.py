@@ -19,6 +19,7 @@ ENGINES = {
     "msgspec.msgpack",
     "cryptography",
     "opentelemetry",
+    "prometheus_client",
 }
 BANNED = {"pickle", "jsonpickle", "dill", "shelve", "marshal", "eventlet"}
 
