@@ -36,6 +36,9 @@ class Sent:
         if self.topic == OUTCOMES:
             note = outcomes.decode(self.value or b"")
             for first, last, outcome in note.runs:
+                assert outcome not in (OUTPUT, DEAD, commit.EXPIRED), (
+                    "these leave a record of their own, or none"
+                )
                 yield from (((note.partition, offset), outcome) for offset in range(first, last + 1))
             return
         said = dict(self.headers)
@@ -101,6 +104,7 @@ class Known:
 
     open: int = 0
     refused: bool = False
+    sent: set[str] = field(default_factory=set)
     done: set[str] = field(default_factory=set)
 
 
@@ -155,6 +159,11 @@ class Worker:
         for (partition, offset), kind in sent.speaks_of():
             known = self.known[sent.terms[partition], (partition, offset)]
             known.open += kind in ("frame", OUTPUT)
+            known.sent.add(kind)
+            # A dead letter may be of an output that was refused, perhaps in an earlier term.
+            noted, rest = known.sent - {"frame", OUTPUT, DEAD}, known.sent - {DEAD}
+            assert offset in self.broker.logs[partition], "a note of an offset without a record"
+            assert not noted or len(rest) == 1, f"{partition}@{offset} has several outcomes: {known}"
 
     def poll(self, timeout_s: float = 0.0) -> None:
         while self.answers:
@@ -205,9 +214,6 @@ class Worker:
 
     def positions(self) -> dict[int, Position | None]:
         return dict(self.broker.commits)
-
-    def ends(self) -> dict[int, int]:
-        return {partition: self.broker.ends[partition] for partition in self.next}
 
     def ends(self) -> dict[int, int]:
         return {partition: self.broker.ends[partition] for partition in self.next}

@@ -18,6 +18,8 @@ partitions = st.integers(0, PARTITIONS - 1)
 workers = st.integers(0, WORKERS - 1)
 numbers = st.integers(0, 200)
 few = st.integers(0, 6)
+again = st.sampled_from([0, 0, 0, 2])
+acknowledgements = st.lists(numbers, max_size=12)
 DOES = ["pass", "pass", "drop", "double", "fail", "hold", "hold", "release", "junk"]
 
 
@@ -47,16 +49,18 @@ class Commits(RuleBasedStateMachine):
         for do in does:
             self.broker.produce(partition, do, gap, time.time_ns())
 
-    @rule(number=workers, reads=few, is_due=st.booleans(), again=st.sampled_from([0, 0, 0, 2]))
-    def step(self, number: int, reads: int, is_due: bool, again: int) -> None:
-        worker = self.workers[number]
-        try:
-            worker.step(reads, is_due=is_due, again=again)
-        except ImagebusError:  # too many failures in a row: it ends, as `run` does, and is started again
-            worker.runner._finish(worker)
-            self._replace(number)
+    @rule(number=workers, turns=st.lists(st.tuples(few, st.booleans(), again, acknowledgements), max_size=6))
+    def work(self, number: int, turns: list[tuple[int, bool, int, list[int]]]) -> None:
+        for reads, is_due, fetched_again, order in turns:
+            self.acknowledge(number, order)
+            worker = self.workers[number]
+            try:
+                worker.step(reads, is_due=is_due, again=fetched_again)
+            except ImagebusError:  # too many failures in a row: it ends, as `run` does, and is started again
+                worker.runner._finish(worker)
+                self._replace(number)
 
-    @rule(number=workers, order=st.lists(numbers, max_size=12))
+    @rule(number=workers, order=acknowledgements)
     def acknowledge(self, number: int, order: list[int]) -> None:
         worker = self.workers[number]
         for one in order:
@@ -71,17 +75,18 @@ class Commits(RuleBasedStateMachine):
         while worker.on_its_way:
             worker.acknowledge(0)
 
-    @rule(count=few)
-    def commits_arrive(self, count: int) -> None:
+    @rule(count=few, number=workers, is_answered=st.booleans())
+    def commits_arrive(self, count: int, number: int, is_answered: bool) -> None:
+        """Some do; and from now on a worker that waits for the broker is answered, or is not."""
         self.broker.arrive(count)
-
-    @rule(number=workers, is_answered=st.booleans())
-    def broker_goes_or_comes(self, number: int, is_answered: bool) -> None:
         self.workers[number].is_answered = is_answered
 
-    @rule(partition=partitions, to=workers, arrives=st.booleans())
-    def rebalance(self, partition: int, to: int, arrives: bool) -> None:
+    @rule(partition=partitions, to=workers, arrives=st.booleans(), is_silent=st.booleans())
+    def rebalance(self, partition: int, to: int, arrives: bool, is_silent: bool) -> None:
         owner, _ = self.broker.owners[partition]
+        if is_silent:
+            self._session_ends(partition, owner)
+            return
         before = len(self.broker.asked)
         owner.revoke(partition)
         if arrives:
@@ -90,10 +95,8 @@ class Commits(RuleBasedStateMachine):
             del self.broker.asked[before:]
         self.broker.give(partition, self.workers[to])
 
-    @rule(partition=partitions)
-    def session_ends(self, partition: int) -> None:
-        """Somebody was silent for too long: the other one has the partition, and the first works on."""
-        owner, _ = self.broker.owners[partition]
+    def _session_ends(self, partition: int, owner: Worker) -> None:
+        """Let the other one have the partition of somebody who was silent for too long, and works on."""
         other = self.workers[1 - self.workers.index(owner)]
         if (other, partition) not in self.doubted:
             self.doubted.append((owner, partition))
@@ -105,20 +108,18 @@ class Commits(RuleBasedStateMachine):
         worker, partition = self.doubted.pop(0)
         worker.lose(partition)
 
-    @rule(number=workers, stored=st.lists(st.booleans(), max_size=20), commits=few)
-    def kill(self, number: int, stored: list[bool], commits: int) -> None:
+    @rule(number=workers, stored=st.lists(st.booleans(), max_size=20), commits=few, is_killed=st.booleans())
+    def end(self, number: int, stored: list[bool], commits: int, is_killed: bool) -> None:
+        """Kill a worker, when some of what it sent is stored and some is not; or have it end in order."""
         worker = self.workers[number]
+        if not is_killed:
+            worker.stop()
+            commits = len(self.broker.asked)
         for sent, is_stored in zip(worker.on_its_way, stored, strict=False):
             if is_stored:
                 self.broker.store(sent)
         self.broker.arrive(commits)
         self.broker.asked = [one for one in self.broker.asked if one[0] is not worker]
-        self._replace(number)
-
-    @rule(number=workers)
-    def terminate(self, number: int) -> None:
-        self.workers[number].stop()
-        self.broker.arrive(len(self.broker.asked))
         self._replace(number)
 
     def _replace(self, number: int) -> None:
@@ -129,11 +130,11 @@ class Commits(RuleBasedStateMachine):
             if owner is old:
                 self.broker.give(partition, new)
 
-    @rule(partition=partitions, low=few)
-    def retention(self, partition: int, low: int) -> None:
-        """Now and then, a record or two before anybody read them."""
-        if low == 6:
-            self.broker.retain(partition, self.broker.commits[partition].offset + 2)
+    @rule(partition=partitions, count=st.sampled_from([0, 0, 1, 3]))
+    def retention(self, partition: int, count: int) -> None:
+        """Remove records that nobody has committed yet."""
+        if count:
+            self.broker.retain(partition, self.broker.commits[partition].offset + count)
 
     @invariant()
     def everything_below_a_commit_has_its_outcome(self) -> None:

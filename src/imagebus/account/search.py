@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from imagebus import outcomes
-from imagebus.account.evidence import BITS, Evidence
+from imagebus.account.evidence import KINDS, PUBLISHED, Evidence
 from imagebus.account.subject import Subject
 from imagebus.bus import Bus, LogReader
 from imagebus.commit import DEAD, OUTPUT
@@ -21,6 +21,8 @@ MARGIN_MS = 24 * 3600 * 1000
 """So much older than the first record may its note be: the clocks of a camera and a filter differ."""
 RECORD_BYTES = 70
 """What a record takes on the broker's disk beside its key, value and headers."""
+NOTED = tuple(kind for kind in KINDS if kind not in PUBLISHED)
+"""What leaves no record of its own."""
 Found = tuple[int, int, str, int]
 
 
@@ -54,9 +56,8 @@ class Source:
 def search(bus: Bus, of: Subject) -> tuple[dict[int, Evidence], list[Source]]:
     """Return the evidence by partition, and the topics that were searched for it."""
     evidence = {number: Evidence(part.first, part.end) for number, part in of.parts.items()}
-    skipped = tuple(kind for kind in BITS if kind not in (OUTPUT, DEAD))
     sources = [Source(meta_of(topic), (OUTPUT,)) for topic in of.outputs]
-    sources += [Source(dead_letters_of(of.input), (DEAD,)), Source(OUTCOMES, skipped)]
+    sources += [Source(dead_letters_of(of.input), (DEAD,)), Source(OUTCOMES, NOTED)]
     there = bus.topics()
     since_ms = _first_ms(bus, of)
     for source in sources:
@@ -142,7 +143,7 @@ def _notes(record: Record, of: Subject) -> Iterator[Found]:
         return
     part = of.parts.get(note.partition)
     for first, last, kind in note.runs:
-        if part and kind in BITS:
+        if part and kind in NOTED:
             # Of what lies beyond the commit, one record stands for all.
             for offset in range(max(first, part.first), min(last, part.end) + 1):
                 yield note.partition, offset, kind, record.timestamp_ms * 1_000_000
