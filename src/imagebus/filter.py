@@ -183,7 +183,7 @@ class Filter:
         """Return one result for each frame; a filter may have this in place of ``process``, or besides.
 
         The frames are of all cameras. If it raises, each frame is tried again alone, by ``process`` or as a
-        batch of one.
+        batch of one; what it held back in the call that failed, is not held.
         """
         raise NotImplementedError
 
@@ -201,7 +201,8 @@ class Filter:
     def hold(self, frame: Frame) -> None:
         """Hold back the frame given to ``process``: nothing of it is published or committed yet.
 
-        It is done with when a later call returns a frame with its identity, or says ``drop``.
+        It is done with when this or a later call returns a frame with its identity, or says ``drop``; nothing
+        behind it in its partition is committed before. A picture that came twice is held, and answered, twice.
         """
         self._holding.append(frame)
 
