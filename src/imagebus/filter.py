@@ -202,7 +202,7 @@ class Filter:
         """Hold back the frame given to ``process``: nothing of it is published or committed yet.
 
         It is done with when this or a later call returns a frame with its identity, or says ``drop``; nothing
-        behind it in its partition is committed before. A picture that came twice is held, and answered, twice.
+        behind it in its partition is committed before. A picture that came twice is held and answered twice.
         """
         self._holding.append(frame)
 
