@@ -99,14 +99,15 @@ CONSUMING = {
     # A member that was killed keeps its partitions so long; the default of 45 s is long without pictures.
     "session.timeout.ms": 10_000,
 }
+SHARED_BYTES = 16 * 1024
+"""As many bytes of records share a request. The broker refuses whole ones: what is refused so, is sent again
+by itself, or one bad record would make dead letters of its neighbours."""
 SAFE_PRODUCING = {
     "acks": "all",
     "enable.idempotence": True,
     "message.timeout.ms": 0,
-    # The broker refuses whole batches: those that are too large together would make dead letters of each
-    # other. A picture always goes alone; small records, such as META, share a request, which halves what
-    # the broker does for a frame.
-    "batch.size": 16 * 1024,
+    # A picture goes alone; small records, such as META, share a request, which spares the broker much.
+    "batch.size": SHARED_BYTES,
 }
 """What delivery relies on: no properties file may change it."""
 SAFE_CONSUMING = {
@@ -303,7 +304,12 @@ class Bus:
     def publisher(self) -> Publisher:
         """Return a new publisher; it connects by itself and waits as long as the broker is away."""
         settings = {**SAFE_PRODUCING, "error_cb": self._state.error}
-        return Publisher(self._client(Producer, PRODUCING, settings), self._state)
+        singly = {**settings, "batch.num.messages": 1}
+        return Publisher(
+            self._client(Producer, PRODUCING, settings),
+            self._state,
+            lambda: self._client(Producer, PRODUCING, singly),
+        )
 
     def subscriber(
         self, topic: str, group: str, start: Start, listener: Listener, *, bounded: bool = False
@@ -361,6 +367,12 @@ class Availability:
             self.away, self._changed = True, time.monotonic()
             self._say(f"the broker at {self._kafka} is away; waiting for it")
 
+    def refused(self, error: BaseException) -> None:
+        """Take note of what the client raised and will not mend."""
+        self._fatal = self._fatal or BusError(
+            f"the broker at {self._kafka} refuses: {error.__cause__ or error}"
+        )
+
     def answered(self) -> None:
         """Note that the broker did something for us."""
         if self.away and self._is_news():
@@ -378,11 +390,17 @@ class Availability:
 
 
 class Publisher:
-    """Sends records and tells of each whether it is safe."""
+    """Sends records and tells of each whether it is safe.
 
-    def __init__(self, producer: Any, state: Availability) -> None:
+    Args:
+        make_singly: makes a client that sends each record in a request of its own.
+    """
+
+    def __init__(self, producer: Any, state: Availability, make_singly: Callable[[], Any]) -> None:
         self._producer = producer
         self._state = state
+        self._make_singly = make_singly
+        self._singly: Any = None
 
     def send(
         self,
@@ -395,34 +413,40 @@ class Publisher:
         acknowledged: Acknowledged,
     ) -> None:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
+        shares = len(value or b"") < SHARED_BYTES
 
         def report(error: KafkaError | None, message: Message) -> None:
-            # The broker called it a duplicate. On a new partition that is no proof: when the first of
-            # several requests comes too early, the later ones are taken and its repetition is not.
-            doubtful = error is None and message.offset() is None
-            # Another record of its batch was refused, and the broker takes all or none.
-            blameless = error is not None and error.code() == KafkaError._INVALID_DIFFERENT_RECORD
-            if doubtful or blameless:
-                self.send(
-                    topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
-                )
+            nonlocal shares
+            if error is None and message.offset() is None:
+                # The broker called it a duplicate. On a new partition that is no proof: when the first of
+                # several requests comes too early, the later ones are taken and its repetition is not.
+                hand_over(self._producer)
                 return
             if error is None or error.code() > 0:  # below are the client's own words
                 self._state.answered()
+            if shares and error is not None and error.code() in REFUSED_RECORD:
+                # The broker takes all of a batch or none, and does not say which record is at fault.
+                shares = False
+                self._singly = self._singly or self._make_singly()
+                hand_over(self._singly)
+                return
             acknowledged(_delivery_error(error, topic))
 
-        while True:
-            try:
-                self._producer.produce(
-                    topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=report
-                )
-            except BufferError:  # the client's own buffer is full: the broker is slow or away
-                self.poll(0.1)
-            except KafkaException as error:
-                acknowledged(_delivery_error(error.args[0], topic))
-                return
-            else:
-                return
+        def hand_over(producer: Any) -> None:
+            while True:
+                try:
+                    producer.produce(
+                        topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=report
+                    )
+                except BufferError:  # the client's own buffer is full: the broker is slow or away
+                    self.poll(0.1)
+                except KafkaException as error:
+                    acknowledged(_delivery_error(error.args[0], topic))
+                    return
+                else:
+                    return
+
+        hand_over(self._producer)
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Serve acknowledgements, waiting for the first at most that long.
@@ -431,16 +455,22 @@ class Publisher:
             BusError: the broker refuses for good.
         """
         self._producer.poll(timeout_s)
+        if self._singly:
+            self._singly.poll(0)
         self._state.check()
 
     def flush(self, timeout_s: float) -> int:
         """Wait until all is acknowledged or the time is over; return how many records are not."""
-        return int(self._producer.flush(timeout_s))
+        give_up = time.monotonic() + timeout_s
+        self._producer.flush(timeout_s)
+        if self._singly:
+            self._singly.flush(max(0.0, give_up - time.monotonic()))
+        return self.pending
 
     @property
     def pending(self) -> int:
         """Return how many records wait for their acknowledgement to be served."""
-        return len(self._producer)
+        return len(self._producer) + (len(self._singly) if self._singly else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1155,7 +1185,9 @@ def _delivery_error(error: KafkaError | None, topic: str) -> Exception | None:
         return None
     if error.code() in REFUSED_RECORD:
         return FrameError(f"{topic} does not take it: {error.str()}", "refused")
-    kind = TopicGoneError if error.code() in NO_SUCH_TOPIC else BusError
+    # What waited for a partition of a topic that was deleted, comes back as if the client were ending.
+    gone = error.code() in NO_SUCH_TOPIC or error.code() == KafkaError._DESTROY
+    kind = TopicGoneError if gone else BusError
     return kind(f"publishing on {topic}: {error.str()}")
 
 

@@ -149,10 +149,13 @@ class CameraPublisher:
     def _over(self) -> bool:
         return self._closing and time.monotonic() >= self._give_up_at
 
-    def _make_topics(self) -> bool:
+    def _make_topics(self, *, again: bool = False) -> bool:
         told = False
         while not self._over:
             try:
+                missing = {self._topic, meta_of(self._topic)} - self._bus.topics().keys()
+                for topic in sorted(missing) if again else ():
+                    warn(f"topic {topic} is gone; making it anew")
                 self._bus.ensure_topic(self._topic, SETTINGS, self._partitions)
                 self._bus.ensure_topic(meta_of(self._topic), META_SETTINGS, self._partitions)
             except BrokerAwayError as error:
@@ -201,9 +204,7 @@ class CameraPublisher:
 
     def _send_again(self, publisher: Publishing) -> None:
         """Make the topics that are gone anew and send what did not reach them, before what is newer."""
-        for topic in sorted({record.topic for record, _ in self._to_resend}):
-            warn(f"topic {topic} is gone; making it anew")
-        if self._make_topics():
+        if self._make_topics(again=True):
             for _ in range(len(self._to_resend)):
                 self._hand_over(publisher, *self._to_resend.popleft())
 

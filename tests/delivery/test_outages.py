@@ -110,7 +110,7 @@ def test_a_filter_whose_backlog_is_full_is_not_dropped_from_its_group_by_silence
 ) -> None:
     """What waits takes it three times as long as the group lets anybody be silent."""
     config = tmp_path / "short.properties"
-    config.write_text("session.timeout.ms=3000\nmax.poll.interval.ms=4000\n")
+    config.write_text("session.timeout.ms=2000\nmax.poll.interval.ms=3000\n")
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     put(kafka, topic, [frame_put(plain_frame(n)) for n in range(1600)])
     arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
@@ -120,7 +120,7 @@ def test_a_filter_whose_backlog_is_full_is_not_dropped_from_its_group_by_silence
     def commit() -> Any:
         return committed(kafka, group, topic).get(0)
 
-    wait_for(lambda: commit() and commit().offset >= 600, "twelve seconds of work", within_s=90, every_s=0.5)
+    wait_for(lambda: commit() and commit().offset >= 450, "nine seconds of work", within_s=90, every_s=0.5)
     assert program.ends(signal.SIGTERM) == 0
     assert program.err.decode() == ""
     found = Reader(kafka, out).sequences()

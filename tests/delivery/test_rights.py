@@ -20,8 +20,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from imagebus import topics as names
+from imagebus.bus import Bus
+from imagebus.camera import CameraPublisher
 from imagebus.commit import counts_of
 from imagebus.connection import Position
+from imagebus.errors import BusError
 from imagebus.kafka.install import ensure_jars
 from imagebus.kafka.java import find_java
 from imagebus.kafka.process import die_with_parent
@@ -216,3 +219,11 @@ def test_who_may_not_read_ends_and_says_so(guarded_broker: Guarded, start: Calla
     assert f"{topic}" in program.err.decode().splitlines()[-1]
     assert "uthoriz" in program.err.decode().splitlines()[-1]
     assert "Traceback" not in program.err.decode()
+
+
+def test_a_camera_that_may_not_make_its_topic_says_which_with_which_settings(guarded_broker: Guarded) -> None:
+    topic = fresh("camera")
+    bus = Bus(guarded_broker.address, guarded_broker.logins["service"])
+    camera = CameraPublisher(bus, topic, "cam")
+    with pytest.raises(BusError, match=rf"topic {topic} does not exist and cannot be made \(make it with: "):
+        camera.close(30)
