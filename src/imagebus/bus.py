@@ -367,11 +367,15 @@ class Availability:
             self.away, self._changed = True, time.monotonic()
             self._say(f"the broker at {self._kafka} is away; waiting for it")
 
-    def refused(self, error: BaseException) -> None:
-        """Take note of what the client raised and will not mend."""
-        self._fatal = self._fatal or BusError(
-            f"the broker at {self._kafka} refuses: {error.__cause__ or error}"
-        )
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Take note of what is fatal and comes as an exception of the client, not as its word."""
+        try:
+            yield
+        except (KafkaException, SystemError) as error:
+            why = error.__cause__ or error
+            why = why.args[0].str() if isinstance(why, KafkaException) else why
+            self._fatal = self._fatal or BusError(f"the broker at {self._kafka} refuses: {why}")
 
     def answered(self) -> None:
         """Note that the broker did something for us."""
@@ -454,17 +458,19 @@ class Publisher:
         Raises:
             BusError: the broker refuses for good.
         """
-        self._producer.poll(timeout_s)
-        if self._singly:
-            self._singly.poll(0)
+        with self._state.serving():
+            self._producer.poll(timeout_s)
+            if self._singly:
+                self._singly.poll(0)
         self._state.check()
 
     def flush(self, timeout_s: float) -> int:
         """Wait until all is acknowledged or the time is over; return how many records are not."""
         give_up = time.monotonic() + timeout_s
-        self._producer.flush(timeout_s)
-        if self._singly:
-            self._singly.flush(max(0.0, give_up - time.monotonic()))
+        with self._state.serving():
+            self._producer.flush(timeout_s)
+            if self._singly:
+                self._singly.flush(max(0.0, give_up - time.monotonic()))
         return self.pending
 
     @property

@@ -73,7 +73,9 @@ def test_a_replay_that_may_not_write_or_keep_its_marks_sends_nothing_twice(
     for _ in range(2):  # no right to see the marks; then none to write
         result = imagebus(*words, kafka=broker.address)
         assert "were sent" not in "".join(said(result, 1))
-        assert result.stderr.count("\n") <= 2
+        assert (
+            result.stderr.count("\n") <= 3
+        )  # whether the group runs, librdkafka's own word, and why it ended
         broker.allow(GROUP, "imagebus.dlq.g", AclOperation.READ)
     broker.allow(TOPIC, "READ", AclOperation.WRITE)
     assert said(imagebus(*words, kafka=broker.address))[-1] == "1 were sent"

@@ -223,6 +223,7 @@ class Few:
                     self._hand_over(record)
         finally:
             waiting = self._publisher.flush(WAIT_S)
+        self._publisher.poll()  # it says what was fatal
         if waiting:
             raise BrokerAwayError(f"{waiting} letters are not acknowledged: they may or may not be sent")
         if self._failure:
