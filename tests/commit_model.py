@@ -228,6 +228,13 @@ class Worker:
         self.began[partition] = self.next[partition] = max(position.offset, low)
         self.runner.assigned([Assigned(partition, position, low)])
 
+    def answer(self, number: int) -> None:
+        """Have the broker take one of the records on their way; a negative number refuses one."""
+        if number < 0:
+            self.refuse(number)
+        elif self.on_its_way:
+            self.acknowledge(number)
+
     def acknowledge(self, number: int) -> None:
         sent = self.on_its_way.pop(number % len(self.on_its_way))
         self.broker.store(sent)

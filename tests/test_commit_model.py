@@ -16,10 +16,12 @@ from tests.commit_model import Broker, Worker, check_commit
 PARTITIONS, WORKERS = 3, 2
 partitions = st.integers(0, PARTITIONS - 1)
 workers = st.integers(0, WORKERS - 1)
-numbers = st.integers(0, 200)
 few = st.integers(0, 6)
 again = st.sampled_from([0, 0, 0, 2])
-acknowledgements = st.lists(numbers, max_size=12)
+answers = st.lists(st.integers(-10, 100), max_size=8)
+"""Which of the records on their way are acknowledged next; with a negative number one is refused."""
+Turn = tuple[int, bool, int, list[int]]
+turns = st.lists(st.tuples(few, st.booleans(), again, answers), min_size=2, max_size=12)
 DOES = ["pass", "pass", "drop", "double", "fail", "hold", "hold", "release", "junk"]
 
 
@@ -42,38 +44,27 @@ class Commits(RuleBasedStateMachine):
 
     @rule(
         partition=partitions,
-        does=st.lists(st.sampled_from(DOES), max_size=8),
+        does=st.lists(st.sampled_from(DOES), min_size=2, max_size=12),
         gap=st.sampled_from([0, 0, 1, 3]),
     )
     def produce(self, partition: int, does: list[str], gap: int) -> None:
         for do in does:
             self.broker.produce(partition, do, gap, time.time_ns())
 
-    @rule(number=workers, turns=st.lists(st.tuples(few, st.booleans(), again, acknowledgements), max_size=6))
-    def work(self, number: int, turns: list[tuple[int, bool, int, list[int]]]) -> None:
-        for reads, is_due, fetched_again, order in turns:
-            self.acknowledge(number, order)
+    def work(self, number: int, turns: list[Turn]) -> None:
+        """Have a worker go round its loop some times, and acknowledgements come in between."""
+        for reads, is_due, fetched_again, answers in turns:
             worker = self.workers[number]
+            for one in answers:
+                worker.answer(one)
             try:
                 worker.step(reads, is_due=is_due, again=fetched_again)
             except ImagebusError:  # too many failures in a row: it ends, as `run` does, and is started again
                 worker.runner._finish(worker)
                 self._replace(number)
 
-    @rule(number=workers, order=acknowledgements)
-    def acknowledge(self, number: int, order: list[int]) -> None:
-        worker = self.workers[number]
-        for one in order:
-            if worker.on_its_way:
-                worker.acknowledge(one)
-
-    @rule(number=workers, which=numbers)
-    def refuse(self, number: int, which: int) -> None:
-        """The broker refuses one output for its own sake, and takes all others."""
-        worker = self.workers[number]
-        worker.refuse(which)
-        while worker.on_its_way:
-            worker.acknowledge(0)
+    one_works = rule(number=st.just(0), turns=turns)(work)
+    other_works = rule(number=st.just(1), turns=turns)(work)
 
     @rule(count=few, number=workers, is_answered=st.booleans())
     def commits_arrive(self, count: int, number: int, is_answered: bool) -> None:
@@ -171,7 +162,7 @@ class Commits(RuleBasedStateMachine):
 TestCommits = Commits.TestCase
 TestCommits.settings = settings(
     max_examples=80,
-    stateful_step_count=50,
+    stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
