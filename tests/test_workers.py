@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from imagebus import parent as program
 from imagebus.errors import ConfigurationError
 from imagebus.filter import FilterOptions
+from imagebus.kafka.process import Process
 from imagebus.workers import port_of
 from tests.programs import Program, wait_for
 
 WORKER = """
-import os, sys, time
+import os, signal, sys, time
 worker = os.environ["IMAGEBUS_WORKER"]
 does, marks = sys.argv[1 + int(worker)], os.environ["MARKS"]
 with open(f"{marks}/{worker}", "a") as mark:
@@ -24,7 +26,9 @@ with open(f"{marks}/{worker}", "a") as mark:
 if does == "once":
     does = "0" if os.path.exists(f"{marks}/once") else "9"
     open(f"{marks}/once", "w").close()
-if does == "wait":
+if does == "stuck":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if does in ("wait", "stuck"):
     time.sleep(60)
 sys.exit(int(does))
 """
@@ -39,6 +43,17 @@ workers.attend(sys.exit)
 for n in range(2000):
     print(f"<{worker}{'x' * 200}{worker}>")
 print(f"present time {moment.now_ms()}")
+"""
+
+
+STUCK = """
+import os, time
+from imagebus import workers
+if workers.number() is None:
+    workers.become_parent(2, bounded=False)
+workers.attend(lambda: None)
+print(os.getpid(), flush=True)
+time.sleep(60)
 """
 
 
@@ -98,6 +113,29 @@ def test_a_signal_reaches_all_workers(tmp_path: Path, sign: signal.Signals) -> N
     wait_for(lambda: all_started(parent), "all workers")
     assert parent.ends(sign) == 0
     assert parent.err == b""
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    parent = Parent(tmp_path, "live", "wait", "stuck", "wait")
+    wait_for(lambda: all_started(parent), "all workers")
+    time.sleep(0.5)
+    assert parent.ends(signal.SIGTERM) == 1
+    assert parent.err.decode().splitlines() == [
+        "worker 1 did not stop within 12 s; killing it",
+        "worker 1 was ended by SIGKILL",
+    ]
+
+
+@pytest.mark.slow
+def test_a_stuck_worker_does_not_outlive_its_parent_for_long(tmp_path: Path) -> None:
+    script = tmp_path / "stuck.py"
+    script.write_text(STUCK)
+    parent = Program(tmp_path, script)
+    wait_for(lambda: parent.out.count(b"\n") == 2, "both workers")
+    parent.kill()
+    workers = [Process.of(int(pid)) for pid in parent.out.split()]
+    wait_for(lambda: not any(worker.alive() for worker in workers), "their end")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

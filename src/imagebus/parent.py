@@ -26,7 +26,8 @@ LONG_S = 60.0
 """Who ran so long and ends, did not end again and again."""
 GIVE_UP_AFTER = 4
 """So many ends of one worker in a row end a bounded run, for somebody waits for its status."""
-STOP_S = 30.0
+STOP_S = 12.0
+"""Less than a supervisor waits before it kills the parent."""
 
 
 @dataclass(frozen=True)

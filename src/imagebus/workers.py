@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imagebus.filter import FilterOptions
 
 MOST_PORT = 65535
-ORPHAN_S = 20.0
+ORPHAN_S = 12.0
 
 
 def number() -> int | None:
