@@ -113,16 +113,22 @@ class Instance:
         self.key = place.encode()
         for number in range(MOST_INSTANCES):
             key = f"{place}/{number}" if number else place
-            held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            try:
-                held.bind(b"\0imagebus." + hashlib.sha256(key.encode()).hexdigest().encode())
-            except OSError:
-                held.close()
-                continue
-            self._socket, self.key = held, key.encode()
-            return
+            if self._take(key):
+                self.key = key.encode()
+                return
+
+    def _take(self, key: str) -> bool:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.bind(f"\0imagebus.{name}")  # the kernel frees it, however the process ends
+        except OSError:
+            self.let_go()
+            return False
+        return True
 
     def let_go(self) -> None:
         """Let another have the number."""
         if self._socket:
             self._socket.close()
+        self._socket = None
