@@ -127,6 +127,22 @@ def test_a_frame_from_the_future_becomes_a_dead_letter_and_its_neighbours_do_not
     assert committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0].offset == 300
 
 
+def test_what_a_stricter_broker_refuses_does_not_take_its_batch_along(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic = make_topic(kafka, fresh("in"))
+    out = make_topic(kafka, fresh("out"), message__timestamp__after__max__ms=60_000)
+    now_ns, soon_ns = time.time_ns(), time.time_ns() + HOUR_NS // 2
+    times = {n: soon_ns if n % 50 == 25 else now_ns for n in range(300)}
+    frames = [plain_frame(n, captured_ns=at) for n, at in times.items()]
+    put(kafka, topic, [Put(msgpack.packb(frame), b"camera") for frame in frames])
+    program, letters, written = start(run, topic, out), outcome(f"{topic}.DLQ"), outcome(out)
+    wait_for(lambda: len(written.read()) + len(letters.read()) >= 300, "an outcome for every frame")
+    assert dead(letters.records) == [(n, "refused") for n in range(25, 300, 50)]
+    assert written.sequences() == [n for n in range(300) if n % 50 != 25]
+    assert program.ends(signal.SIGTERM) == 0
+
+
 def test_a_dead_letter_that_cannot_be_written_ends_the_service(kafka: str, run: Run) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     make_topic(kafka, f"{topic}.DLQ", max__message__bytes=1000)
