@@ -15,7 +15,9 @@ from imagebus.errors import ConfigurationError
 from imagebus.filter import FilterOptions
 from imagebus.kafka.process import Process
 from imagebus.workers import port_of
-from tests.programs import Program, wait_for
+from tests.programs import ROOT, Program, wait_for
+
+FILTER = ROOT / "tests" / "filters" / "worker.py"
 
 WORKER = """
 import os, signal, sys, time
@@ -86,6 +88,26 @@ def test_a_worker_that_refuses_its_options_ends_all_with_2(tmp_path: Path) -> No
     parent = Parent(tmp_path, "live", "wait", 2, "wait")
     assert parent.ends() == 2
     assert parent.starts(1) == 1
+
+
+def test_what_is_wrong_with_the_options_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "kafka.properties").write_text("session.timeout.ms=soon\n")
+    flags = (
+        "-i",
+        "IN",
+        "-t",
+        "OUT",
+        "-n",
+        "f",
+        "--workers",
+        3,
+        "--kafka-config",
+        tmp_path / "kafka.properties",
+    )
+    program = Program(tmp_path, FILTER, *flags)
+    assert program.ends() == 2
+    assert program.err.count(b"\n") == 1
+    assert b"session.timeout.ms" in program.err
 
 
 def test_a_worker_that_ended_is_started_again_later_and_later(tmp_path: Path) -> None:

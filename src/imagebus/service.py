@@ -23,10 +23,10 @@ def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
     """
     options = filter.Options.parse(argv, description=filter.__doc__)
     worker, port = workers.number(), workers.port_of(options, workers.number())
-    if options.workers > 1 and worker is None:
-        workers.become_parent(options.workers, bounded=options.is_bounded)
     options = options.model_copy(update={"metrics_port": port})
     service, bus = filter(options), Bus(options.kafka, options.kafka_config)
+    if options.workers > 1 and worker is None:  # only now: what is wrong with the options is said once
+        workers.become_parent(options.workers, bounded=options.is_bounded)
     runner = Runner(service, bus)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())
