@@ -213,8 +213,8 @@ def test_a_camera_announces_and_serves_what_it_publishes(
     run: Run, kafka: str, services: Services, assets: Path
 ) -> None:
     topic, camera = fresh("SOURCE"), fresh("camera")
-    clip = sorted(assets.rglob("*.mp4"))[0]
-    program = run(clip, "-n", camera, "-t", topic, "-f", 1, "--loop", "--metrics-port", 0, script=PRODUCER)
+    clip = assets / "videos" / "bottles-on-belt.mp4"
+    program = run(clip, "-n", camera, "-t", topic, "-f", 10, "--loop", "--metrics-port", 0, script=PRODUCER)
     service = services.one(camera)
     assert (service.role, service.kind, service.topic) == ("camera", "producer", topic)
     wait_for(lambda: services.one(camera).counts["published"] > 0, "published frames")
@@ -251,3 +251,28 @@ def test_a_service_is_not_ready_while_the_broker_is_away_and_ready_again_once_it
     began = time.monotonic()
     assert program.ends(signal.SIGTERM) == 0
     assert time.monotonic() - began < 20
+
+
+def test_without_a_broker_a_filter_serves_its_metrics_is_well_and_not_ready(run: Run) -> None:
+    program = run("-i", "IN", "-t", "OUT", "-n", "stage", "--metrics-port", 0, kafka="127.0.0.1:1")
+    program.says("metrics are served on ")
+    url = program.err.decode().partition("metrics are served on ")[2].split()[0]
+    assert get(beside(url, "/healthz"))[0] == 200
+    assert get(beside(url, "/readyz")) == (503, "it does not read yet\n")
+    assert scrape(url)["imagebus_ready"] == 0
+    assert program.ends(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_filter_that_is_stuck_in_a_frame_is_ill_after_two_minutes(
+    run: Run, kafka: str, services: Services
+) -> None:
+    topic, name = make_topic(kafka, fresh("in")), fresh("stage")
+    put(kafka, topic, [frame_put(frame) for frame in frames(1)])
+    words = ["-i", topic, "-t", fresh("out"), "-n", name, "--start", "earliest"]
+    run(*words, "--metrics-port", 0, "--delay-ms", 3_600_000)
+    url = services.one(name).metrics or ""
+    wait_for(lambda: get(beside(url, "/healthz"))[0] == 503, "ill", 200)
+    assert "has not gone round its loop" in get(beside(url, "/healthz"))[1]
+    assert scrape(url)["imagebus_ready"] == 1
