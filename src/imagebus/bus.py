@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -373,9 +374,10 @@ class Availability:
         try:
             yield
         except (KafkaException, SystemError) as error:
-            why = error.__cause__ or error
-            why = why.args[0].str() if isinstance(why, KafkaException) else why
-            self._fatal = self._fatal or BusError(f"the broker at {self._kafka} refuses: {why}")
+            why = error if isinstance(error, KafkaException) else error.__cause__
+            if not isinstance(why, KafkaException):
+                raise
+            self._fatal = self._fatal or BusError(f"the broker at {self._kafka} refuses: {why.args[0].str()}")
 
     def answered(self) -> None:
         """Note that the broker did something for us."""
@@ -576,7 +578,7 @@ class Subscriber:
         self._moved: set[int] = set()
         self._told = False
         self._at_end: dict[int, int] = {}
-        self._commit_failed = False
+        self._failing_since, self._told_failing = inf, False
         self._committing: dict[int, Position] = {}
         self._to_repeat: set[int] = set()
         self._repeat_at = 0.0
@@ -743,11 +745,18 @@ class Subscriber:
             # There may be no next commit: the last frame of a camera that was switched off.
             self._to_repeat |= {place.partition for place in partitions} & self._committing.keys()
             self._repeat_at = time.monotonic() + COMMIT_AGAIN_S
-        if failed and not self._commit_failed:  # once
-            warn(f"committing {self._topic} failed ({error}); it is done again")
-        self._commit_failed = failed
-        if not failed:
+            self._tell_of_failed_commit(error)
+        else:
+            self._failing_since, self._told_failing = inf, False
             self._state.answered()
+
+    def _tell_of_failed_commit(self, error: Any) -> None:
+        """Say it once; that the group settles anew for some seconds is nothing to tell of."""
+        self._failing_since = min(self._failing_since, time.monotonic())
+        settles = error.code() in GROUP_SETTLES and time.monotonic() < self._failing_since + ANSWER_S
+        if not settles and not self._told_failing:
+            warn(f"committing {self._topic} failed ({error}); it is done again")
+            self._told_failing = True
 
     # The client serves other callbacks after these within one poll, and aborts the whole process if one of
     # these waited for the broker meanwhile: so here is nothing that waits (confluent-kafka: CallState_get).

@@ -98,6 +98,8 @@ def _describe(view: TopicView, edges: Edges, newest: Mapping[Place, Record]) -> 
     held = [place for place in places if place in edges and edges[place][0] < edges[place][1]]
     view.frames = sum(edges[place][1] - edges[place][0] for place in held)
     records = [newest[place] for place in held if place in newest]
+    if missing := len(held) - len(records):
+        view.problem = f"the newest record of {missing} partitions is not to be had"
     view.newest_ms = max((record.timestamp_ms for record in records), default=None)
     view.carries = _carries(view.topic, records) if held else EMPTY
     view.topic_class = topic_class.class_of(newest.get(place) for place in held)

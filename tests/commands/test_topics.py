@@ -94,7 +94,7 @@ def test_a_bounded_run_at_its_end_is_done_and_waits_for_nothing(kafka: str, imag
     put(kafka, topic, [sent(n) for n in range(10)])
     bus = Bus(kafka)
     for group, offset in ((done, 6), (under_way, 2)):
-        bus.set_positions(group, topic, {0: Commit(0, end=6).at(offset)})
+        bus.set_positions(group, topic, {0: Commit(0, {"output": offset}, end=6).at(offset)})
 
     groups = {one["group"]: one for one in views(imagebus)[topic]["groups"]}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from contextlib import contextmanager
+from itertools import groupby, islice
 from math import inf
 
 from imagebus import topics
@@ -30,7 +32,7 @@ by a later call, but with --again. --from and --until are times of death.
 """
 AT_ONCE = 20
 """So many are sent before it is kept that they were: a kill in between lets that many be sent twice."""
-WAIT_S = 30.0
+WAIT_S = 10.0
 BATCH_BYTES, HEADER_BYTES = 100, 10
 """What Kafka adds to a record, and to each of its headers, at most."""
 
@@ -185,18 +187,39 @@ def _agreed() -> bool:
 def _send(bus: Bus, survey: Survey, chosen: Chosen, replayed: Replayed, group: str) -> int:
     publisher = bus.publisher()
     sent = refused = 0
-    for _, of_partition in groupby(chosen.letters, lambda letter: letter.partition):
-        letters = list(of_partition)
-        for first in range(0, len(letters), AT_ONCE):
+    for letters in _few_at_once(chosen.letters):
+        with uninterrupted():
             few = Few(publisher, group)
             try:
-                few.send(survey, replayed.topic, letters[first : first + AT_ONCE])
+                few.send(survey, replayed.topic, letters)
             finally:
                 if few.sent:
                     replayed.add(letters[0].partition, few.sent)
-            sent, refused = sent + len(few.sent), refused + few.refused
+        sent, refused = sent + len(few.sent), refused + few.refused
     say(f"{sent} were sent" + f", {refused} were refused" * bool(refused))
     return 1 if refused else 0
+
+
+def _few_at_once(letters: list[Letter]) -> Iterator[list[Letter]]:
+    for _, of_partition in groupby(letters, lambda letter: letter.partition):
+        while few := list(islice(of_partition, AT_ONCE)):
+            yield few
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is done: what is sent is to be kept too.
+
+    The client's callbacks also lose it, or turn it into something else.
+    """
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 class Few:
