@@ -64,6 +64,15 @@ class Child:
         if not self.alive:
             raise RuntimeError(f"a process of the benchmark ended:\n{self._said.read_text()}")
 
+    def ends(self, within_s: float = 120.0) -> None:
+        """Wait until it has ended by itself.
+
+        Raises:
+            RuntimeError: it failed.
+        """
+        if self._process.wait(within_s):
+            self.check()
+
     def end(self) -> None:
         """Ask it to stop, and kill it if it does not."""
         if self.alive:

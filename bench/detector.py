@@ -53,7 +53,7 @@ def _on_bus(options: argparse.Namespace, kafka: Broker, pictures: Path, work: Pa
         source.line()
         source.line()
         burst = source.line()
-        source.end()
+        source.ends()
         between = ("--kafka", kafka.address, "--input", read, "--topic", write, "-q")
         policy = ("--freshness", "all", "--start", "earliest", "--model", choose_model(options.model))
         service = family.start(ROOT / "imageai" / "imageaiProcessor.py", *between, *policy)

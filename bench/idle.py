@@ -56,7 +56,7 @@ def _services(options: argparse.Namespace, topics: list[str]) -> dict[str, tuple
 def main() -> None:
     """Run the benchmark."""
     options = parser(__doc__, rounds=1)
-    options.add_argument("--seconds", type=float, default=40)
+    options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--model", help="model of imageaiProcessor")
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
