@@ -117,7 +117,7 @@ def test_fast_cameras_share_slow_filters_that_stay_fresh_and_slow_no_other(
         "skipped.stale": scene.filter("aged", "2", 100),
         "skipped.superseded": scene.filter("latest", "latest", 100),
     }
-    fast = scene.filter("fast", "2", 0)
+    fast = scene.filter("fast", "60", 0)
     produced = scene.shoot(seconds, ["cam0", "cam1"], fps=30)
 
     for (skipped, filter), most_s in zip(slow.items(), (2.0, 1.0), strict=True):
@@ -127,7 +127,7 @@ def test_fast_cameras_share_slow_filters_that_stay_fresh_and_slow_no_other(
         assert p95(ages) <= most_s
         assert max(shares.values()) <= 1.2 * min(shares.values())
     assert fast.outcomes(produced) == {"output": produced}
-    assert p95(fast.outputs()[0]) <= 0.5
+    assert p95(fast.outputs()[0]) <= 1.0
 
 
 def test_forty_cameras_all_get_their_turn(kafka: str, run: Run) -> None:
