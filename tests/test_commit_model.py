@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import HealthCheck, event, settings
+from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -84,7 +84,11 @@ class Commits(RuleBasedStateMachine):
             self.broker.arrive(len(self.broker.asked))
         else:
             del self.broker.asked[before:]
-        self.broker.give(partition, self.workers[to])
+        new = self.workers[to]
+        if (new, partition) in self.doubted:  # who is given a partition anew, has heard of its loss by then
+            self.doubted.remove((new, partition))
+            new.lose(partition)
+        self.broker.give(partition, new)
 
     def _session_ends(self, partition: int, owner: Worker) -> None:
         """Let the other one have the partition of somebody who was silent for too long, and works on."""
@@ -166,6 +170,11 @@ TestCommits.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ],  # to shrink a failure takes minutes: the slow one does
 )
 
 
@@ -174,4 +183,6 @@ class ManyCommits(Commits):
 
 
 TestManyCommits = pytest.mark.slow(pytest.mark.timeout(1800)(ManyCommits.TestCase))
-TestManyCommits.settings = settings(TestCommits.settings, max_examples=1500, stateful_step_count=100)
+TestManyCommits.settings = settings(
+    TestCommits.settings, max_examples=1500, stateful_step_count=100, phases=list(Phase)
+)
