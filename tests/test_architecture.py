@@ -52,7 +52,7 @@ def test_each_engine_is_imported_by_one_module_only() -> None:
             for engine in ENGINES & (roots(path) | imported(path)):
                 users[engine].add(str(path.relative_to(ROOT)))
     assert {engine: paths for engine, paths in users.items() if len(paths) > 1} == {}
-    assert users["confluent_kafka"] == {"src/imagebus/bus.py"}
+    assert users["confluent_kafka"] == {"src/imagebus/bus/client.py"}
 
 
 def test_services_never_import_each_other() -> None:
