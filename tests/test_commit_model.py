@@ -21,7 +21,7 @@ again = st.sampled_from([0, 0, 0, 2])
 answers = st.lists(st.integers(-10, 100), max_size=8)
 """Which of the records on their way are acknowledged next; with a negative number one is refused."""
 Turn = tuple[int, bool, int, list[int]]
-turns = st.lists(st.tuples(few, st.booleans(), again, answers), min_size=2, max_size=12)
+turns = st.lists(st.tuples(st.integers(0, 20), st.booleans(), again, answers), min_size=2, max_size=12)
 DOES = ["pass", "pass", "drop", "double", "fail", "hold", "hold", "release", "junk"]
 
 
@@ -165,7 +165,7 @@ class Commits(RuleBasedStateMachine):
 
 TestCommits = Commits.TestCase
 TestCommits.settings = settings(
-    max_examples=80,
+    max_examples=120,
     stateful_step_count=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
