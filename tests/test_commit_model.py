@@ -146,7 +146,7 @@ class Commits(RuleBasedStateMachine):
         for partition in range(PARTITIONS):
             self.broker.produce(partition, "release", 0, time.time_ns())
             self.broker.give(partition, last)
-        for turn in range(400):
+        for turn in range(400 + 3 * self.broker.produced):
             if turn % 20 == 19:
                 self.broker.produce(turn % PARTITIONS, "release", 0, time.time_ns())
             last.step(100, is_due=True)
