@@ -23,7 +23,7 @@ def describe() -> dict[str, str]:
         "Python": platform.python_version(),
         "broker": f"Apache Kafka {KAFKA} on {_java()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "load": f"{os.getloadavg()[0]:.2f} before the first run (1 minute)",
+        "load": f"{os.getloadavg()[0]:.2f} (1 minute, with what the benchmark itself does)",
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -80,8 +81,9 @@ class Report:
 
 
 def command() -> str:
-    """Return how this program was called."""
-    return shlex.join(["python", "-m", f"bench.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    """Return how this program was called, wherever its results go."""
+    words = ["python", "-m", f"bench.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
+    return re.sub(r" --results \S+", "", shlex.join(words))
 
 
 def plain(report: dict[str, Any]) -> str:
