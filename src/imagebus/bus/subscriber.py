@@ -30,6 +30,7 @@ from imagebus.log import warn
 from imagebus.record import Record
 
 LAST_ANSWER_S = 2.0
+LAST_COMMIT_S = 3.0
 
 LEAVE_S = 3.0
 
@@ -168,13 +169,35 @@ class Subscriber:
             try:
                 # A commit waits three quarters of a minute for a broker that is away: nobody stops so slowly.
                 self._consumer.list_topics(self._topic, timeout=LAST_ANSWER_S)
-                self._consumer.commit(offsets=self._offsets(self._final), asynchronous=False)
+                self._commit_within(self._final, LAST_COMMIT_S)
                 self._final = {}
                 return
             except KafkaException as error:
                 if error.args[0].code() not in GROUP_SETTLES or time.monotonic() > give_up:
                     raise classified(error.args[0], f"committing {self._topic} failed") from error
             self._consumer.poll(0.1)  # let the group settle; what is read here is beyond the commit
+
+    def _commit_within(self, positions: Mapping[int, Position], timeout_s: float) -> None:
+        """Commit and wait for the broker's word, in a thread that does not keep the process.
+
+        The client itself waits for ever where the broker goes away at that moment, and hears no signal.
+        """
+        failures: list[KafkaException] = []
+        offsets = self._offsets(positions)
+
+        def commit_and_hear() -> None:
+            try:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
+            except KafkaException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=commit_and_hear, name="commit", daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        if thread.is_alive():
+            raise BrokerAwayError(f"committing {self._topic}: no answer in {timeout_s:g} s")
+        if failures:
+            raise failures[0]
 
     def positions(self) -> dict[int, Position | None]:
         """Return what the group has committed of every partition of the topic, ours or not.
@@ -330,7 +353,7 @@ class Subscriber:
                 position = self._beginning(log, partition, len(commits), position.offset)
             assigned.append(Assigned(partition, position, edges[0]))
         if first:
-            self._consumer.commit(offsets=self._offsets(first), asynchronous=False)
+            self._commit_within(first, ANSWER_S)
         return assigned
 
     def _beginning(self, log: LogOffsets, partition: int, partitions: int, low: int | None) -> Position:
