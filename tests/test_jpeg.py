@@ -1,6 +1,7 @@
 """JPEG on the bus: what goes through, what is refused, what is left out."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from imagebus import jpeg
+from imagebus import jpeg, jpeg_markers
 from imagebus.errors import FrameError
 
 
@@ -158,3 +159,12 @@ def test_too_many_scans_are_refused() -> None:
 def test_pixels_that_are_encoded_and_decoded_stay_close() -> None:
     pixels = np.ascontiguousarray(np.asarray(gradient())[:, :, ::-1])
     assert np.abs(jpeg.decode(jpeg.encode(pixels, 95)).astype(int) - pixels).mean() < 2
+
+
+@given(st.binary(max_size=40), st.integers(0, 5), st.sampled_from([0, jpeg_markers.WINDOW_BYTES - 20]))
+def test_a_scan_ends_at_the_first_mark_that_is_no_stuffing_fill_or_restart(
+    tail: bytes, at: int, before: int
+) -> None:
+    data = b"\x00" * before + tail.replace(b"\x01", b"\xff").replace(b"\x02", b"\xff\xd9") + b"\xff"
+    end = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL).search(data, at)
+    assert jpeg_markers._scan_end(data, at) == (end.start() if end else None)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
+
 from imagebus.errors import FrameError
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -38,7 +40,7 @@ NEEDED = {SOI, SCAN, EOI, SOS, DHT, DQT, DRI, *HUFFMAN_HEADERS}
 PLAIN_JFIF = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
 # One ff only: a marker may have any number of them before it, but to look for a run takes quadratic time.
 MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
-SCAN_END = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
+WINDOW_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,21 @@ class _Segment:
     body: bytes = b""
 
 
+def _scan_end(data: bytes, at: int) -> int | None:
+    """Return where the coded picture ends: at an ff before what is no stuffing, no fill and no restart.
+
+    It looks at every byte of every frame, so numpy does it, window by window, whatever the bytes are.
+    """
+    content = np.frombuffer(data, np.uint8)
+    for begin in range(at, len(data) - 1, WINDOW_BYTES):
+        marks = begin + np.flatnonzero(content[begin : min(begin + WINDOW_BYTES, len(data) - 1)] == 0xFF)
+        after = content[marks + 1]
+        ends = marks[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))]
+        if len(ends):
+            return int(ends[0])
+    return None
+
+
 def _segments(data: bytes) -> Iterator[_Segment]:
     """Yield all segments from the start marker to the end marker; junk between them is left out."""
     if len(data) > MAX_BYTES:
@@ -126,11 +143,11 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         yield _Segment(marker, begin, at + length, data[at + 2 : at + length])
         at += length
         if marker == SOS:
-            end = SCAN_END.search(data, at)
+            end = _scan_end(data, at)
             if end is None:
                 refuse("it ends before its end marker (ff d9)")
-            yield _Segment(SCAN, at, end.start())
-            at = end.start()
+            yield _Segment(SCAN, at, end)
+            at = end
     refuse(f"more than {MAX_MARKERS} markers")
 
 
