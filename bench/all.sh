@@ -17,7 +17,7 @@ bench throughput
 bench detector
 bench cameras
 bench idle
-python -m bench.results >bench/results/RESULTS.md
+python -m bench.summary >bench/results/RESULTS.md
 mv bench/results/RESULTS.md bench/RESULTS.md
 echo "figures: bench/RESULTS.md"
 ((${#failed[@]} == 0)) || { echo "failed: ${failed[*]}" >&2; exit 1; }

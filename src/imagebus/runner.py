@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
 
 from imagebus import commit, moment, start, trace
 from imagebus.backlog import Backlog
@@ -318,7 +321,7 @@ class Runner:
 
     def _described(self, frame: Frame) -> str:
         try:
-            return self._filter.describe(frame)
+            return str(self._filter.describe(frame))
         except Exception as error:  # noqa: BLE001  the frame is out already: it has no second outcome
             return f"(describe failed: {type(error).__name__}: {error})"
 
@@ -332,9 +335,19 @@ class Runner:
             return False
         self._looked_at = time.monotonic()
         try:
-            return all(_is_complete(position) for position in subscriber.positions().values())
+            positions = subscriber.positions().values()
         except BrokerAwayError:
             return False
+        ranges = {commit.read(position).range for position in positions if position}
+        if len(ranges) > 1:
+            raise UnfinishedError(
+                f"run {self._options.run_name} was begun twice at once, with different times: each did some "
+                "of the partitions; give another --run"
+            )
+        is_over = all(map(_is_complete, positions))
+        if is_over:
+            self._tell_of_other_range(ranges)
+        return is_over
 
     def _catch_up(self, partitions: Collection[int]) -> None:
         """Abandon what waits of these partitions, but process what lies before a finished frame.
@@ -366,13 +379,25 @@ class Runner:
     def assigned(self, partitions: Iterable[Assigned]) -> None:
         """Begin with partitions that the group gave us."""
         assigned = list(partitions)
+        if not self._options.is_bounded:
+            assigned = [self._unbounded(one) for one in assigned]
         self._delivery.begin(assigned)
-        self._tell_of_other_range(assigned)
+        self._tell_of_other_range({commit.read(one.position).range for one in assigned})
         self.status.partitions = tuple(sorted(self._delivery.partitions))
 
-    def _tell_of_other_range(self, partitions: Iterable[Assigned]) -> None:
-        ranges = {commit.read(one.position).range for one in partitions} - {self._range}
-        for found in ranges if self._options.is_bounded and not self._told_range else ():
+    def _unbounded(self, one: Assigned) -> Assigned:
+        """Return a place without the end of the bounded run that left it: this one goes on."""
+        left = commit.read(one.position)
+        if (left.end, left.range) == (None, (None, None)):
+            return one
+        warn(f"{self._input}[{one.partition}] was left by a bounded run of this group; going on behind it")
+        live = msgspec.structs.replace(left, end=None, range=(None, None))
+        return replace(one, position=live.at(one.position.offset))
+
+    def _tell_of_other_range(self, ranges: set[commit.Range]) -> None:
+        if not self._options.is_bounded or self._told_range:
+            return
+        for found in ranges - {self._range}:
             begin, end = ("the edge of the log" if at is None else moment.text(at) for at in found)
             warn(f"run {self._options.run_name} was begun from {begin} until {end}, and goes on so")
             self._told_range = True

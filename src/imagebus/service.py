@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from imagebus import workers
 from imagebus.bus import Bus
 from imagebus.observed import filter_observed
 from imagebus.runner import Runner
+from imagebus.stopping import obey_signals
 
 if TYPE_CHECKING:
     from imagebus.filter import Filter
@@ -28,8 +28,7 @@ def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
     if options.workers > 1 and worker is None:  # only now: what is wrong with the options is said once
         workers.become_parent(options.workers, bounded=options.is_bounded)
     runner = Runner(service, bus)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: runner.stop())
+    obey_signals(runner.stop)
     if worker is not None:
         workers.attend(runner.stop)
     with filter_observed(service, runner.status, bus, worker or 0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 
+import msgpack
 import msgspec
 import pytest
 
@@ -13,7 +14,7 @@ from imagebus.account.evidence import Evidence
 from imagebus.commit import DEAD, FILTERED, OUTPUT, SKIPPED_STALE
 from imagebus.connection import Position
 from tests.account.conftest import Scene
-from tests.broker import Put, committed, fresh, make_topic, read_all
+from tests.broker import Put, committed, fresh, make_topic, put, read_all
 
 pytestmark = pytest.mark.kafka
 Make = Callable[..., Scene]
@@ -185,3 +186,49 @@ def test_a_record_without_evidence_and_input_that_is_no_frame_are_walked_all_the
     found = done.account("--frames")
     assert found.status == 1
     assert "no evidence 0@9 (no frame)" in [" ".join(line.split()) for line in found.lines]
+
+
+def test_what_strangers_wrote_beside_the_evidence_neither_ends_the_account_nor_changes_it(
+    done: Scene,
+) -> None:
+    said = done.account()
+    said_of = dict(read_all(done.kafka, f"{done.out}.META")[0].headers)
+    nested = b"\x81\xa5trail" + b"\x91" * 200_000
+    late = msgpack.packb({"trail": [{"received_ns": 2**64 - 1}]})
+    for value, offset in (
+        (b"x", None),
+        (b"x", b"-1"),
+        (b"x", b" -0_1 "),
+        (b"x", b"9" * 400),
+        (b"x", b"\xff"),
+    ):
+        put(
+            done.kafka,
+            f"{done.out}.META",
+            [Put(value, headers=list((said_of | {"imagebus.offset": offset}).items()))],
+        )
+    for value in (nested, late):
+        put(done.kafka, f"{done.out}.META", [Put(value, headers=list(said_of.items()))])
+    for runs in (
+        [[5, 3, "filtered"]],
+        [[0, 10**9, "dead"]],
+        [[0, 2000, "no such"]],
+        [[0, 3, "filtered"]] * 9,
+    ):
+        note = {"group": done.group, "topic": done.input, "partition": 0, "runs": runs, "v": 1}
+        put(done.kafka, "imagebus.outcomes", [Put(msgspec.json.encode(note), done.group.encode())])
+    again = done.account("--frames")
+    assert (again.status, again.lines[-1]) == (said.status, said.lines[-1]) == (0, "it adds up")
+
+
+def test_a_record_that_is_no_frame_is_named_by_its_place(scene: Make) -> None:
+    one = scene(partitions=1)
+    one.put(
+        [
+            Put(b"\x83\xa6source\xa3\xff\xfe\xfd\xa5epoch\xa1e\xa8sequence\x00"),
+            Put(b"\x84\xa1x" + b"\x91" * 200_000),
+        ]
+    )
+    one.run(until=2)
+    found = one.account("--frames")
+    assert (found.status, found.lines[-1]) == (0, "it adds up")

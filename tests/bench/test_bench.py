@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bench.report import percentile, ratio
-from bench.results import page
 from bench.soak import growth
+from bench.summary import page
 from tests.programs import ROOT
 
 Bench = Callable[[str], dict[str, Any]]

@@ -410,3 +410,33 @@ def test_a_run_reads_little_beyond_its_range(kafka: str, run: Run) -> None:
     assert run(*flags(topic, out, "r", "--from", at(50), "--until", at(60))).ends() == 0
     [one] = commits(kafka, topic, out, "r", 1)
     assert (one.begin, one.end, one.counts) == (50, 70, {"output": 10, "skipped.outside": 10})
+
+
+def test_a_live_filter_goes_on_behind_a_bounded_run_of_its_group(kafka: str, run: Run) -> None:
+    topic, out = old_topic(kafka, partitions=1), fresh("out")
+    put(kafka, topic, [frame_put(frame(n, n)) for n in range(3)])
+    arguments = ("-i", topic, "-t", out, "-n", "f")
+    assert run(*arguments, "--from", at(0), "--until", at(60), "--run", "night").ends() == 0
+    [group] = {record.header("imagebus.group") for record in read_all(kafka, out)}
+    put(kafka, topic, [frame_put(frame(n, 100 + n)) for n in range(3, 6)])
+    live = run(*arguments, "--group", group, "--freshness", "all")
+    wait_for(lambda: len(read_all(kafka, out)) == 6, "what came later")
+    assert live.ends(signal.SIGTERM) == 0
+    assert b"was left by a bounded run" in live.err
+    position = committed(kafka, group, topic)[0]
+    assert (position.offset, read(position).counts, read(position).end) == (6, {"output": 6}, None)
+
+
+def test_two_runs_of_one_name_with_different_times_do_not_both_succeed(kafka: str, run: Run) -> None:
+    topic, out = old_topic(kafka), fresh("out")
+    put(kafka, topic, [frame_put(frame(n, n, f"cam{n % PARTITIONS}"), n % PARTITIONS) for n in range(60)])
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--run", "same")
+    both = [run(*arguments, "--from", at(0), "--until", at(20)), run(*arguments, "--from", at(40))]
+    ends = [one.ends() for one in both]
+    ranges = {
+        read(one).range
+        for one in committed(kafka, f"imagebus.f.{topic}.{out}.same", topic, PARTITIONS).values()
+    }
+    told = b"".join(one.err for one in both)
+    assert ends == [0, 0] if len(ranges) == 1 else 1 in ends
+    assert b"and goes on so" in told or b"was begun twice at once" in told

@@ -49,6 +49,21 @@ def test_a_signal_during_a_long_start_ends_the_filter(kafka: str, run: Run) -> N
     assert program.ends(signal.SIGTERM, within_s=10) == 0
 
 
+def test_a_signal_ends_a_filter_that_does_not_come_back_and_its_frame_is_read_again(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    put(kafka, topic, [frame_put(plain_frame(0))])
+    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    stuck = run(*arguments, "--delay-ms", "100000")
+    wait_for(lambda: committed(kafka, f"imagebus.f.{topic}.{out}", topic), "it begins")
+    time.sleep(1)
+    assert stuck.ends(signal.SIGTERM, within_s=25) == 1
+    assert b"did not stop within 12 s" in stuck.err
+    run(*arguments)
+    wait_for(lambda: outcome(out).sequences() == [0], "the frame is out")
+
+
 def test_an_idle_filter_with_a_fresh_policy_skips_what_is_stale_but_never_a_cameras_newest(
     kafka: str, run: Run, outcome: Outcome
 ) -> None:

@@ -25,5 +25,22 @@ export function findings(frame: Frame, isBlack: boolean): Findings {
 function blackout(frame: Frame, isBlack: boolean): string {
   if (frame.kind !== "redaction" || !frame.detections.every(({ redacted }) => redacted)) return "";
   if (!frame.searched) return "blacked out whole: no detector looked";
-  return isBlack ? "all black: no detector looked for what is to be hidden, or the camera sees nothing" : "";
+  if (!isBlack) return "";
+  if (isCovered(frame)) return "all black: what is hidden fills the picture";
+  return "all black: no detector looked for what is to be hidden, or the camera sees nothing";
+}
+
+/** Black boxes grow to whole blocks of the JPEG, so many pixels wide and high. */
+const BLOCK_PX = 16;
+
+/** Whether the black boxes, grown to whole blocks, leave nothing of the picture. */
+function isCovered({ width, height, detections }: Frame): boolean {
+  const boxes = detections.filter(({ redacted }) => redacted).map(({ box }) => box);
+  for (let y = 0; y < height; y += BLOCK_PX) {
+    for (let x = 0; x < width; x += BLOCK_PX) {
+      const isHidden = boxes.some(([left, top, right, bottom]) => left < x + BLOCK_PX && right > x && top < y + BLOCK_PX && bottom > y);
+      if (!isHidden) return false;
+    }
+  }
+  return boxes.length > 0;
 }

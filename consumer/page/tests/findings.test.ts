@@ -32,6 +32,15 @@ test("a picture that is all black is never said to hide nothing", () => {
   expect(blackout).toContain("all black");
 });
 
+test("a picture that is black because the box of what is hidden covers it, is no mistake", () => {
+  const large = { ...person(true), box: [0, 0, 9999, 9999] };
+  const { frame } = decodeFrame(record({ trail: [detector, redaction], detections: [] }));
+  const covered = { ...frame, detections: [{ ...large, box: [3, 3, frame.width - 3, frame.height - 3] as const }] };
+  expect(findings(covered, true).blackout).toBe("all black: what is hidden fills the picture");
+  const half = { ...frame, width: 64, height: 48, detections: [{ ...large, box: [0, 0, 32, 48] as const }] };
+  expect(findings(half, true).blackout).toContain("no detector looked");
+});
+
 test("what no redaction passed says nothing of it", () => {
   expect(of([detector], [])).toMatchObject({ blackout: "", nothing: "" });
 });

@@ -26,6 +26,7 @@ KINDS = (
 )
 """The outcomes that leave evidence; each is one bit."""
 PUBLISHED = (OUTPUT, DEAD)
+MOST_BEYOND = 1_000_000
 BITS = {kind: 1 << number for number, kind in enumerate(KINDS)}
 
 
@@ -53,7 +54,7 @@ class Evidence:
             at_ns: when the record was taken up (an output), or its outcome written (all others), Unix ns; all
                 outputs of one and the same work on a record have the same.
         """
-        if offset >= self._end:
+        if offset >= self._end and len(self.beyond) < MOST_BEYOND:
             self.beyond.add(offset)
         if not self._first <= offset < self._end:
             return

@@ -49,10 +49,10 @@ def as_text(verdict: Verdict) -> None:
     lines = [head, *[[str(cell) for cell in row] for row in rows], ["all", *map(str, total)]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        say("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+        say(printable("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))))
     if of.is_whole:
         sums = " + ".join(f"{counts[kind]} {kind}" for kind in kinds)
-        say(f"{total[0]} offsets in = {sums} + {total[1 + len(kinds)]} gaps")
+        say(printable(f"{total[0]} offsets in = {sums} + {total[1 + len(kinds)]} gaps"))
     _say_proof(verdict)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +20,8 @@ from imagebus.topics import META_SETTINGS, OUTCOMES, dead_letters_of, meta_of
 
 MARGIN_MS = 24 * 3600 * 1000
 """So much older than the first record may its note be: the clocks of a camera and a filter differ."""
+MOST_DIGITS = 19
+"""Of an offset, which is below 2 to the 63rd."""
 RECORD_BYTES = 70
 """What a record takes on the broker's disk beside its key, value and headers."""
 NOTED = tuple(kind for kind in KINDS if kind not in PUBLISHED)
@@ -114,7 +117,7 @@ def _published(record: Record, of: Subject) -> Iterator[Found]:
     if of.log and said.get(LOG, of.log.encode()) != of.log.encode():
         return  # of a topic of this name that was deleted
     try:
-        partition, offset = int(said[PARTITION]), int(said[OFFSET])
+        partition, offset = _number(said[PARTITION]), _number(said[OFFSET])
     except (KeyError, ValueError):
         return
     if record.topic == dead_letters_of(of.input):
@@ -123,11 +126,18 @@ def _published(record: Record, of: Subject) -> Iterator[Found]:
         yield partition, offset, OUTPUT, _received_ns(record)
 
 
+def _number(text: bytes | None) -> int:
+    """Return what a header says in decimal; whoever may write to the topic may have written anything."""
+    if text is None or not 0 < len(text) <= MOST_DIGITS or not text.isdigit():
+        raise ValueError(f"no number: {text!r}")
+    return int(text)
+
+
 def _received_ns(record: Record) -> int:
     """Return when the group took up the record that this came of."""
     try:
         return _decoder.decode(record.value or b"").trail[-1].received_ns
-    except (msgspec.MsgspecError, IndexError):
+    except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
         return max(0, record.timestamp_ms) * 1_000_000
 
 
@@ -141,8 +151,11 @@ def _notes(record: Record, of: Subject) -> Iterator[Found]:
         return
     if (note.group, note.topic) != (of.group, of.input) or (note.log and of.log and note.log != of.log):
         return
-    part = of.parts.get(note.partition)
+    part, reached = of.parts.get(note.partition), -1
     for first, last, kind in note.runs:
+        if not reached < first <= last:
+            return  # no note of ours: each run of those begins behind the one before
+        reached = last
         if part and kind in NOTED:
             # Of what lies beyond the commit, one record stands for all.
             for offset in range(max(first, part.first), min(last, part.end) + 1):
@@ -150,7 +163,7 @@ def _notes(record: Record, of: Subject) -> Iterator[Found]:
 
 
 class _Hop(msgspec.Struct):
-    received_ns: int
+    received_ns: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Trail(msgspec.Struct):

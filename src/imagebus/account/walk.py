@@ -113,7 +113,7 @@ class Walk:
 def _named(record: Record, outcome: str) -> Named:
     try:
         name = _decoder.decode(record.value or b"")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return Named(record.partition, record.offset, outcome)
     return Named(record.partition, record.offset, outcome, name.source, name.epoch, name.sequence)
 

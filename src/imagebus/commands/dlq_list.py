@@ -51,7 +51,10 @@ def main(argv: Sequence[str]) -> int:
     topic = options.topic.removesuffix(dead_letters_of(""))
     names = [name for name in (dead_letters_of(topic), dead_letters_of(meta_of(topic))) if name in there]
     if not names:
-        raise BusError(f"there is no topic {dead_letters_of(topic)} on {options.kafka}: no dead letters")
+        if topic not in there:
+            raise BusError(f"there is no topic {topic} on {options.kafka}")
+        say("[]" if options.as_json else f"no dead letters of {topic}")
+        return 0
     with bus.survey() as survey:
         for name in names:
             kinds = _count(bus, survey, places_of(name, there, options.kafka))

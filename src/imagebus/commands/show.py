@@ -84,7 +84,8 @@ def main(argv: Sequence[str]) -> int:
         for record in _records(survey, options, _places(bus, survey, options)):
             seen = see(record)
             where = f"  {folder.keep(seen)}" if folder else ""
-            say(json.dumps(seen.plain) if options.as_json else seen.line + where)
+            if not options.quiet:
+                say(json.dumps(seen.plain) if options.as_json else seen.line + where)
         check(survey)
     return 0
 

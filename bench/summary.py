@@ -1,4 +1,4 @@
-"""RESULTS.md from the JSON of all benchmarks: ``python -m bench.results > bench/RESULTS.md``."""
+"""RESULTS.md from the JSON of all benchmarks: ``python -m bench.summary > bench/RESULTS.md``."""
 
 from __future__ import annotations
 
