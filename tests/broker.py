@@ -265,13 +265,22 @@ def picture(width: int = 64, height: int = 48, shade: int = 128) -> bytes:
 
 
 PICTURE = picture()
-BEGAN_NS = time.time_ns()
-"""Frames of tests are as old as the test run: what is much older, the broker throws away at once."""
+_began_ns = [time.time_ns()]
+
+
+def begin() -> None:
+    """Begin a test: its frames are as old as it is; what is older, the broker throws away after minutes."""
+    _began_ns[0] = time.time_ns()
+
+
+def began_ns() -> int:
+    """Return when the test began, Unix ns."""
+    return _began_ns[0]
 
 
 def plain_frame(sequence: int = 0, source: str = "camera", **changes: Any) -> dict[str, Any]:
     """Return a frame as docs/frame.md describes it, as a plain map."""
-    captured_ns = BEGAN_NS + sequence * 1_000_000
+    captured_ns = began_ns() + sequence * 1_000_000
     return {
         "v": 1,
         "source": source,

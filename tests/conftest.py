@@ -18,6 +18,7 @@ from imagebus.kafka.local import LocalBroker
 from imagebus.kafka.probe import free_port
 from imagebus.kafka.process import Process, die_with_parent
 from imagebus.kafka.state import read
+from tests.broker import begin
 
 # Where tests run in the background of a script, SIGINT is ignored, and so it would be in all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,6 +77,12 @@ class Broker:
         """Stop it in order."""
         self.child.terminate()
         self.child.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_frames() -> None:
+    """Have the frames of a test be as old as the test, however long the whole run takes."""
+    begin()
 
 
 @pytest.fixture(scope="session")

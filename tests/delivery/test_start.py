@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.broker import (
-    BEGAN_NS,
+    began_ns,
     committed,
     frame_put,
     fresh,
@@ -37,7 +37,7 @@ def group(topic: str, out: str) -> str:
 def test_a_new_group_begins_where_it_is_told(kafka: str, run: Run, start: str) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     put(kafka, topic, [frame_put(plain_frame(n)) for n in range(10)])
-    moment = datetime.fromtimestamp((BEGAN_NS + 6_000_000) // 1_000_000 / 1000, UTC).isoformat()
+    moment = datetime.fromtimestamp((began_ns() + 6_000_000) // 1_000_000 / 1000, UTC).isoformat()
     place = moment if start == "time" else start
 
     run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", place)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -87,7 +88,11 @@ def stage(kafka: str, run: Run, outcome: Callable[[str], Reader], tmp_path: Path
 def children(program: Program) -> list[int]:
     """Return the workers of a program, by process id."""
     tasks = Path(f"/proc/{program.process.pid}/task")
-    return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    found = []
+    for task in tasks.iterdir():
+        with suppress(FileNotFoundError):  # that thread has just ended
+            found += [int(pid) for pid in (task / "children").read_text().split()]
+    return found
 
 
 def gone(pid: int) -> bool:
