@@ -18,7 +18,7 @@ from imagebus.bus import Bus
 from imagebus.errors import BrokerAwayError, BusError, ConfigurationError, FrameError
 from imagebus.record import Record
 from imagebus.topics import SETTINGS
-from tests.broker import Put, fresh, make_topic, put, read_all
+from tests.broker import Put, frame_put, fresh, make_topic, plain_frame, put, read_all
 from tests.programs import wait_for
 
 if TYPE_CHECKING:
@@ -164,3 +164,15 @@ def test_a_tail_goes_on_after_an_outage(new_broker: Callable[[], Broker]) -> Non
     assert [record.value for record in read(tail, 1)] == [b"after"]
     assert not tail.away
     tail.close()
+
+
+def test_who_only_looks_leaves_no_trace_in_the_groups(kafka: str) -> None:
+    topic = make_topic(kafka, fresh("in"))
+    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(3)])
+    bus = Bus(kafka)
+    tail = bus.tail()
+    tail.follow({(topic, 0)})
+    assert tail.newest(topic) is not None
+    wait_for(lambda: tail.read(0.2), "the newest record")
+    tail.close()
+    assert topic not in bus.positions("imagebus.tail")

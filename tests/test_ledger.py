@@ -84,6 +84,8 @@ def test_what_retention_took_before_it_was_read_is_counted() -> None:
         '{"v":1,"from":0,"output":7}',
         '{"v":1,"from":0,"counts":{"output":6}}',
         '{"v":3,"from":0,"counts":{"output":7}}',
+        '{"v":1,"from":-1,"counts":{"output":8}}',
+        '{"v":1,"from":0,"counts":{"output":8,"dead":-1}}',
     ],
 )
 def test_the_commit_of_a_stranger_begins_new_counts(metadata: str) -> None:

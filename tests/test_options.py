@@ -42,6 +42,10 @@ def test_short_flags_of_every_base_class_are_there() -> None:
         (["--freshness", "nan"], r"--freshness"),
         (["--start", "yesterday"], r"--start: latest, earliest or a time"),
         (["--input", "x\x1b[31m"], r"not 'x\\x1b"),
+        (["--group", "g" * 300], r"--group: a name of 1 to 256 bytes"),
+        (["--group", "g\udcff"], r"--group: .*surrogates not allowed"),
+        (["--topic", "n\udcff"], r"--topic: a topic's name"),
+        (["--name", "n\udcff"], r"--name: .*surrogates not allowed"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_flag(flags: list[str], fault: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imagebus import Detection, Field, Filter, FilterOptions, Frame, FrameError, ModelError, codec
 from imagebus.commit import read
 from imagebus.connection import Acknowledged
-from imagebus.errors import TooManyFailuresError
+from imagebus.errors import FilterError, TooManyFailuresError
 from imagebus.filter import Result
 from imagebus.outgoing import Outgoing, frame_records
 from imagebus.processing import Processing
@@ -164,6 +164,47 @@ def test_what_is_no_frame_makes_a_dead_letter_that_says_so(result: object) -> No
     work.give(0)
     assert [outcome for _, outcome, _ in work.outcomes] == ["dead error"]
     assert work.errors[0].startswith("TypeError: ")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def leave(_filter: Filter, _frame: Frame) -> Result:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda filter, _: filter.hold(None), "TypeError: a frame is wanted, not None"),
+        (lambda filter, _: filter.drop("x"), "TypeError: a frame is wanted, not 'x'"),
+        (leave, "RuntimeError: it called sys.exit(0)"),
+        (MuteError(), "MuteError, which cannot say why (ValueError)"),
+    ],
+)
+def test_what_a_filter_does_wrong_is_the_fault_of_the_frame_in_work(act: object, said: str) -> None:
+    work = at_work(script={0: act})
+    work.give(0)
+    work.give(1)
+    assert [outcome for _, outcome, _ in work.outcomes] == ["dead error", "output"]
+    assert work.errors == {0: said}
+
+
+def test_a_filter_that_fails_where_no_frame_is_at_fault_says_where() -> None:
+    class Unsure(LookAhead):
+        def sources(self, gained: frozenset[str], lost: frozenset[str]) -> None:
+            raise KeyError("camera")
+
+        def end(self) -> Result:
+            return ["no frame"]  # type: ignore[list-item]
+
+    work = looking(1, Unsure)
+    with pytest.raises(FilterError, match=r"sources\(\) of .* failed: KeyError: 'camera'"):
+        work.give(0)
+    with pytest.raises(FilterError, match=r"end\(\) of .* failed: TypeError"):
+        work.processing.end()
 
 
 def test_a_generator_that_fails_half_way_publishes_nothing() -> None:

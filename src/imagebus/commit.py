@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -34,6 +34,7 @@ OUTCOMES = (
 
 
 Range = tuple[int | None, int | None]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,9 +48,9 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     Logs have gaps: offset - begin is the sum of the counts and ``gaps``.
     """
 
-    begin: int = msgspec.field(name="from")
-    counts: dict[str, int] = {}
-    gaps: int = 0
+    begin: Count = msgspec.field(name="from")
+    counts: dict[str, Count] = {}
+    gaps: Count = 0
     topic: str = ""
     log: str = ""
     end: int | None = None

@@ -34,6 +34,10 @@ class TopicGoneError(BusError):
     """The topic is no longer there: made anew, it takes what was sent."""
 
 
+class FilterError(ImagebusError):
+    """A filter fails where no frame is at fault: told of its cameras, or at the end of a run."""
+
+
 class TooManyFailuresError(ImagebusError):
     """A filter failed on so many frames in a row that the filter itself must be at fault: exit 1."""
 

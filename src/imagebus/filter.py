@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, ClassVar, NoReturn, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator, model_validator
 
 from imagebus import moment, program, start
 from imagebus.frame import LIVE, Frame
 from imagebus.options import BusOptions, Field
 from imagebus.start import Moment, Start
-from imagebus.topics import DEAD_LETTERS, META, OUTCOMES, SERVICES, SOURCE, Topic
+from imagebus.topics import DEAD_LETTERS, META, OUTCOMES, SERVICES, SOURCE, Topic, legal
 from imagebus.version import VERSION
 
 Result = Frame | Iterable[Frame] | None
@@ -47,6 +47,7 @@ def _run_name() -> str:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Group = Annotated[str, AfterValidator(lambda value: value and _name(value))]
 Freshness = Annotated[float, BeforeValidator(_freshness)]
 
 
@@ -58,7 +59,7 @@ class FilterOptions(BusOptions):
     input: Topic = Field(SOURCE, description="topic to read frames from")
     topic: Topic = Field(description="topic to write frames to; it is made where it is missing")
     name: Name = Field("", description="name of this stage in the trail of its frames", validate_default=True)
-    group: str = Field("", description="consumer group; by default made of name, input and topic")
+    group: Group = Field("", description="consumer group; by default made of name, input and topic")
     start: Start = Field(start.LATEST, description="where a new group begins: latest, earliest or a time")
     freshness: Freshness = Field(
         2.0, description="skip frames older than so many seconds, but never a camera's newest; or all, latest"
@@ -81,6 +82,10 @@ class FilterOptions(BusOptions):
         None, ge=0, le=65535, description="serve Prometheus metrics here; 0 takes a free port"
     )
     metrics_host: str = Field("127.0.0.1", description="address to serve metrics on")
+
+    # A filter's own defaults may be declared as plain text; what it may hold is the same.
+    _topics_are_legal = field_validator("input", "topic", check_fields=False)(legal)
+    _name_is_legal = field_validator("name", check_fields=False)(_name)
 
     @model_validator(mode="after")
     def _no_cycle(self) -> Self:
@@ -152,6 +157,13 @@ class FilterOptions(BusOptions):
         return (self.group or f"imagebus.{quote(self.name, safe='')}.{self.input}.{self.topic}") + run
 
 
+def frame_of(given: object) -> Frame:
+    """Return what was given, refused at once where it is no frame: the fault is of the one in work."""
+    if not isinstance(given, Frame):
+        raise TypeError(f"a frame is wanted, not {given!r:.100}")
+    return given
+
+
 class Filter:
     """Reads frames of one topic, does one thing to each, writes another topic.
 
@@ -204,11 +216,11 @@ class Filter:
         It is done with when this or a later call returns a frame with its identity, or says ``drop``; nothing
         behind it in its partition is committed before. A picture that came twice is held and answered twice.
         """
-        self._holding.append(frame)
+        self._holding.append(frame_of(frame))
 
     def drop(self, frame: Frame) -> None:
         """Let go of a frame that was held back, without a result: it was filtered out."""
-        self._dropped.append(frame)
+        self._dropped.append(frame_of(frame))
 
     def take_holds(self) -> tuple[list[Frame], list[Frame]]:
         """Return what was held and dropped since the last call; for the runner."""

@@ -10,8 +10,8 @@ import msgspec
 
 from imagebus import codec, trace
 from imagebus.commit import FILTERED, OUTPUT
-from imagebus.errors import FrameError, ModelError, TooManyFailuresError
-from imagebus.filter import Filter, Result
+from imagebus.errors import FilterError, FrameError, ModelError, TooManyFailuresError
+from imagebus.filter import Filter, Result, frame_of
 from imagebus.frame import Frame, Hop
 from imagebus.held import Held, Item, key_of
 from imagebus.log import warn
@@ -118,16 +118,22 @@ class Processing:
         """Return what the filter made of each, and the seconds it took a frame."""
         frames = [item.frame for item in items]
         began = time.perf_counter()
-        if self._batches and (len(frames) > 1 or not self._alone):
-            results = [_frames(result) for result in self._filter.process_batch(frames)]
-            if len(results) != len(frames):
-                raise ValueError(f"process_batch gave {len(results)} results for {len(frames)} frames")
-        else:
-            results = [_frames(self._filter.process(frames[0]))]
+        try:
+            results = self._called(frames)
+        except SystemExit as error:  # else a run of what was captured would end half done, and with 0
+            raise RuntimeError(f"it called sys.exit({error.code!r})") from error
         took_s = (time.perf_counter() - began) / len(items)
         for _ in items:
             self._status.processing.observe(took_s)
         return results, took_s
+
+    def _called(self, frames: list[Frame]) -> list[list[Frame]]:
+        if not self._batches or (len(frames) == 1 and self._alone):
+            return [_frames(self._filter.process(frames[0]))]
+        results = [_frames(result) for result in self._filter.process_batch(frames)]
+        if len(results) != len(frames):
+            raise ValueError(f"process_batch gave {len(results)} results for {len(frames)} frames")
+        return results
 
     def _forget_holds(self) -> None:
         """Let what was held during a call that failed not count; what was let go of, is let go of."""
@@ -256,7 +262,13 @@ class Processing:
                 known.add(item.frame.source)
                 gained.add(item.frame.source)
         if gained:
-            self._filter.sources(frozenset(gained), frozenset())
+            self._tell_sources(frozenset(gained), frozenset())
+
+    def _tell_sources(self, gained: frozenset[str], lost: frozenset[str]) -> None:
+        try:
+            self._filter.sources(gained, lost)
+        except Exception as error:
+            raise FilterError(f"sources() of {self._options.name} failed: {_said(error)}") from error
 
     def lose(self, partitions: Collection[int]) -> None:
         """Forget what is held of partitions that are no longer ours, and tell the filter of their cameras."""
@@ -268,11 +280,15 @@ class Processing:
             if item.frame.source not in lost:  # nobody tells the filter
                 self._held.expect_late(item.key)
         if lost:
-            self._filter.sources(frozenset(), lost)
+            self._tell_sources(frozenset(), lost)
 
     def end(self) -> None:
         """Have the filter return what it held back; what it still keeps, is filtered out."""
-        for frame in _frames(self._filter.end()):
+        try:
+            frames = [frame_of(frame) for frame in _frames(self._filter.end())]
+        except Exception as error:
+            raise FilterError(f"end() of {self._options.name} failed: {_said(error)}") from error
+        for frame in frames:
             same = self._held.of(key_of(frame))
             if same:
                 next((item for item in same if not item.is_answered), same[0]).results.append(frame)
@@ -301,4 +317,7 @@ def _frames(result: Result) -> list[Frame]:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as worse:  # noqa: BLE001  a filter's own error may not know what to say
+        return f"{type(error).__name__}, which cannot say why ({type(worse).__name__})"

@@ -29,6 +29,8 @@ ORPHAN_S = 12.0
 def number() -> int | None:
     """Return the number of this worker, from 0; None in a process that is none."""
     told = os.environ.get(parent.NUMBER_VARIABLE)
+    if told and not told.isdecimal():
+        raise ConfigurationError(f"{parent.NUMBER_VARIABLE} is for workers; it is no number: {told!r:.50}")
     return int(told) if told else None
 
 

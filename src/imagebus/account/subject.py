@@ -15,6 +15,7 @@ from imagebus.errors import ConfigurationError
 from imagebus.text import printable
 from imagebus.topics import meta_of
 
+SHOWN = 8
 Span = tuple[int | None, int | None]
 
 
@@ -61,6 +62,10 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -
         ConfigurationError: there is no such topic or group, or the group does not read the topic.
     """
     there = bus.topics()
+    try:
+        group.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"no text: {group!r}", "--group") from None
     positions = bus.positions(group)
     if topic not in positions and meta_of(topic) in positions and meta_of(topic) in there:
         topic = meta_of(topic)  # a filter that needs no pixels
@@ -68,9 +73,8 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -
         raise ConfigurationError(f"there is no topic {topic}{_nearest(topic, there)}", "INPUT")
     if not positions:
         groups = [known for known in bus.groups() if known != group]
-        raise ConfigurationError(
-            f"{printable(group)} has committed nothing{_nearest(group, groups)}", "--group"
-        )
+        near = _nearest(group, groups) or _some(groups)
+        raise ConfigurationError(f"{printable(group)} has committed nothing{near}", "--group")
     if topic not in positions:
         read = ", ".join(sorted(positions))
         raise ConfigurationError(
@@ -99,6 +103,11 @@ def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Span) -> 
         is_counted = carried is not None
         parts[partition] = Part(partition, position.offset, of, low, high, first, end, is_counted)
     return parts
+
+
+def _some(known: Sequence[str]) -> str:
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"; there is {printable(', '.join(known[:SHOWN]))}{more}" if known else ""
 
 
 def _nearest(name: str, known: Sequence[str] | dict[str, int]) -> str:

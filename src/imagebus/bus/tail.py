@@ -31,6 +31,7 @@ class Tail:
         self._state = Availability(bus.kafka, has_group=False)
         settings = {
             "group.id": "imagebus.tail",
+            "enable.auto.commit": False,
             "auto.offset.reset": "latest",
             "fetch.wait.max.ms": 100,  # a topic that is new has to wait for a fetch of the others to end
             "error_cb": self._state.error,
