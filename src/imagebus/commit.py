@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
@@ -34,7 +34,6 @@ OUTCOMES = (
 
 
 Range = tuple[int | None, int | None]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,9 +47,9 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True):
     Logs have gaps: offset - begin is the sum of the counts and ``gaps``.
     """
 
-    begin: Count = msgspec.field(name="from")
-    counts: dict[str, Count] = {}
-    gaps: Count = 0
+    begin: int = msgspec.field(name="from")
+    counts: dict[str, int] = {}
+    gaps: int = 0
     topic: str = ""
     log: str = ""
     end: int | None = None
@@ -83,7 +82,9 @@ def carried(position: Position) -> Commit | None:
 
 def _known(position: Position) -> Commit | None:
     found = carried(position)
-    adds_up = found and found.begin + sum(found.counts.values()) + found.gaps == position.offset
+    if found is None or min(found.begin, found.gaps, *found.counts.values()) < 0:
+        return None
+    adds_up = found.begin + sum(found.counts.values()) + found.gaps == position.offset
     return found if adds_up else None
 
 

@@ -83,6 +83,8 @@ def test_forged_counts_are_found(done: Scene, forge: Forge) -> None:
         found = done.account()
         assert found.status == 1
         assert any(said in fault for fault in found.faults), found
+    forge(done.group, done.input, 0, forged(done, begin=-5, counts={OUTPUT: 14}, gaps=0))
+    assert any("counts from -5 on" in fault for fault in done.account().faults)
 
 
 def test_records_that_were_committed_without_an_outcome_are_named(done: Scene, forge: Forge) -> None:

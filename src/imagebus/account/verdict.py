@@ -79,6 +79,8 @@ class Verdict:
                 f"{place}: the commit at {part.offset} counts {counted} offsets from {of.begin} on, "
                 f"and there are {part.offset - of.begin}"
             )
+        if of.begin < 0:
+            yield f"{place}: it counts from {of.begin} on: no offset is negative"
         yield from (
             f"{place}: {count} {kind}: no count is negative" for kind, count in of.counts.items() if count < 0
         )
