@@ -64,10 +64,10 @@ printf '\n== pytest\n'
 if ((${#failed[@]})); then
     echo "NOT in order, see above: ${failed[*]}"
 fi
-# Three files at a time: tests wait for brokers, cameras and clocks more than they compute. Deadlines are for a
+# Four files at a time: tests wait for brokers, cameras and clocks more than they compute. Deadlines are for a
 # machine that is not crowded: what fails beside others has to pass alone.
 status=0
-python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "${select[@]}" "$@" || status=$?
+python -m pytest -n 4 --dist loadfile --no-loadscope-reorder "${select[@]}" "$@" || status=$?
 if ((status == 1)); then # some failed; anything else is no matter of crowding
     status=0
     printf '\n== pytest: what failed beside others, alone\n'
