@@ -78,6 +78,10 @@ class PageServer:
         server = await asyncio.start_server(self._attend, sock=self._socket, limit=MOST_REQUEST_BYTES)
         await self._over.wait()
         server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+        while self._open:  # a loop that closes before them leaves their sockets to the garbage collector
+            await asyncio.sleep(0)
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._open) >= MOST_CONNECTIONS:
