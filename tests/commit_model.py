@@ -90,6 +90,17 @@ class Broker:
         self.owners[partition] = (worker, term)
         worker.begin(partition)
 
+    def renew(self, partition: int, worker: Worker) -> None:
+        """Have who reads a partition begin anew with it: in a term of its own, with outcomes of its own."""
+        old, new = (worker, worker.terms[partition]), (worker, worker.terms[partition] + 1)
+        worker.terms[partition] += 1
+        if self.owners[partition] == old:
+            self.owners[partition] = new
+            self.asked = [
+                (*new, at, position) if (by, term, at) == (*old, partition) else (by, term, at, position)
+                for by, term, at, position in self.asked
+            ]
+
     def arrive(self, count: int) -> None:
         """Let the first of the commits that are on their way arrive; those of former owners are refused."""
         for worker, term, partition, position in self.asked[:count]:
@@ -192,6 +203,7 @@ class Worker:
         for partition in list(self.next):
             if self.next[partition] < self.broker.lows[partition]:
                 self.runner.lost([partition])
+                self.broker.renew(partition, self)
                 self.begin(partition)
             ahead = range(self.next[partition], self.broker.ends[partition])
             log = self.broker.logs[partition]
