@@ -3,6 +3,7 @@
 # A soak that was run before (python -m bench.soak --minutes 60) keeps its place there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+./install.sh --dev
 export PATH="$PWD/.venv/bin:$PATH"
 
 failed=()

@@ -118,13 +118,13 @@ def children(folder: Path) -> Iterator[Children]:
             child.end()
 
 
-def wait_for(found: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+def wait_for(found: Callable[[], object], what: str, within_s: float = 60.0, every_s: float = 0.05) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + within_s
     while not found():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within_s} s: {what}")
-        time.sleep(0.05)
+        time.sleep(every_s)
 
 
 def tree(pid: int) -> list[int]:

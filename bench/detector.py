@@ -59,7 +59,8 @@ def _on_bus(options: argparse.Namespace, kafka: Broker, pictures: Path, work: Pa
         policy = ("--freshness", "all", "--start", "earliest", "--model", choose_model(options.model))
         service = family.start(ROOT / "imageai" / "imageaiProcessor.py", *between, *policy)
         count = burst["first"] + burst["count"]
-        wait_for(lambda: written(kafka, write) >= count or not service.alive, f"{count} frames", 300)
+        # To look costs the broker and this machine: seldom, or it would be measured too.
+        wait_for(lambda: written(kafka, write) >= count or not service.alive, f"{count} frames", 300, 1.0)
         service.check()
         used = cpu_s(tree(service.pid))
         times = sorted(_published_ns(kafka, write))[SKIPPED:]

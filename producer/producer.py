@@ -54,7 +54,9 @@ class ProducerOptions(BusOptions):
         30, ge=1, le=1_000_000, description="publish 1 in every so many pictures fetched, the first always"
     )
     name: Annotated[str, AfterValidator(_name)] = Field("source", description="name of the camera")
-    topic: Topic = Field(topics.SOURCE, description="topic to publish on")
+    topic: Annotated[Topic, AfterValidator(topics.for_frames)] = Field(
+        topics.SOURCE, description="topic to publish on"
+    )
     loop: bool = Field(False, description="begin a file again at its end")
     max_fps: float | None = Field(
         None, ge=0.001, le=1000, allow_inf_nan=False, description="publish at most so many pictures a second"

@@ -6,6 +6,7 @@ import pytest
 
 from imagebus.cli import COMMANDS, dispatch
 from imagebus.errors import ConfigurationError
+from imagebus.version import VERSION
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
@@ -22,6 +23,12 @@ def status(argv: list[str]) -> object:
         return dispatch(argv)
     except SystemExit as end:
         return end.code
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["topics", "--version"]])
+def test_the_version_is_told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(argv) == 0
+    assert capsys.readouterr().out == f"imagebus {VERSION}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

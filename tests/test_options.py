@@ -68,11 +68,14 @@ def test_the_words_of_freshness_and_start_are_understood() -> None:
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        ("-i A.META", "--input: A.META is kept beside A by itself"),
-        ("-t A.META", "--topic: A.META is kept beside A by itself"),
-        ("-t A.DLQ", "--topic: A.DLQ is no topic for frames"),
-        ("-t imagebus.outcomes", "--topic: imagebus.outcomes is no topic for frames"),
-        ("-t imagebus.services", "--topic: imagebus.services is no topic for frames"),
+        ("-i A.META", "--input: A.META is kept beside A: name that topic"),
+        (
+            "-t A.META",
+            "--topic: a topic for frames is wanted (META is kept beside A by itself), not 'A.META'",
+        ),
+        ("-t A.DLQ", "--topic: a topic for frames is wanted, not 'A.DLQ'"),
+        ("-t imagebus.outcomes", "--topic: a topic for frames is wanted, not 'imagebus.outcomes'"),
+        ("-t imagebus.services", "--topic: a topic for frames is wanted, not 'imagebus.services'"),
     ],
 )
 def test_a_filter_writes_no_topic_that_has_another_use(flags: str, complaint: str) -> None:

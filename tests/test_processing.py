@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -682,6 +683,48 @@ def test_a_frame_that_is_held_too_long_is_told_of_once(capsys: pytest.CaptureFix
     for sequence in range(3):
         work.give(sequence)
     assert capsys.readouterr().err.count("holds back camera #0 for more than") == 1
+
+
+class Patient(LookAhead):
+    """Looks ahead, and at a tick lets the first go that waits, and answers the second."""
+
+    def tick(self) -> Result:
+        self.drop(self.queue.popleft())
+        return self.queue.popleft()
+
+
+def test_at_a_tick_a_filter_answers_and_drops_what_waits_in_vain() -> None:
+    work = looking(10, Patient)
+    work.give(0, 1, 2)
+    work.processing.tick()
+    assert work.taken() == [(1, "output", [1]), (0, "filtered", [])]
+    assert work.processing.held == 1
+    work.processing.end()
+    assert work.taken() == [(2, "output", [2])]
+
+
+class Forgetful(LookAhead):
+    """At a tick returns a frame that nobody held, or fails."""
+
+    def tick(self) -> Result:
+        if self.queue[0].sequence:
+            raise ValueError("asked to fail")
+        return make_frame(sequence=99)
+
+
+def test_a_tick_that_returns_what_is_not_held_is_told_of_and_one_that_fails_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    work = looking(10, Forgetful)
+    work.give(0)
+    work.processing.tick()
+    assert work.taken() == []
+    assert work.processing.held == 1
+    assert "tick() returned a frame that is not held back" in capsys.readouterr().err
+    other = looking(10, Forgetful)
+    other.give(1)
+    with pytest.raises(FilterError, match=re.escape("tick() of tested failed: ValueError: asked to fail")):
+        other.processing.tick()
 
 
 # Without pixels

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from imagebus import program
 from imagebus.errors import ConfigurationError
+from imagebus.version import VERSION
 
 COMMANDS = {
     "account": ("imagebus.account.command", "prove that every record a group has read has one outcome"),
@@ -34,6 +35,9 @@ def dispatch(argv: Sequence[str]) -> int:
     if name in ("-h", "--help"):
         lines = [f"  {command:<10} {about}" for command, (_, about) in COMMANDS.items()]
         print("usage: imagebus COMMAND ...", "", *lines, "", "`imagebus COMMAND --help` says more.", sep="\n")
+        return 0
+    if name == "--version":
+        print(f"imagebus {VERSION}")
         return 0
     if name not in COMMANDS:
         raise ConfigurationError(f"no such command: {name!r}; there is {', '.join(COMMANDS)}")

@@ -14,10 +14,11 @@ from urllib.parse import quote
 from pydantic import AfterValidator, BeforeValidator, field_validator, model_validator
 
 from imagebus import moment, program, start
+from imagebus.captured import CapturedOptions
 from imagebus.frame import LIVE, Frame
-from imagebus.options import BusOptions, Field
+from imagebus.options import Field
 from imagebus.start import Moment, Start
-from imagebus.topics import DEAD_LETTERS, META, OUTCOMES, SERVICES, SOURCE, Topic, legal
+from imagebus.topics import META, SOURCE, Topic, for_frames, legal
 from imagebus.version import VERSION
 
 Result = Frame | Iterable[Frame] | None
@@ -51,7 +52,7 @@ Group = Annotated[str, AfterValidator(lambda value: value and _name(value))]
 Freshness = Annotated[float, BeforeValidator(_freshness)]
 
 
-class FilterOptions(BusOptions):
+class FilterOptions(CapturedOptions):
     """The options that every filter has; a filter's own defaults override these fields."""
 
     shortcuts: ClassVar[dict[str, str]] = {"input": "i", "topic": "t", "name": "n"}
@@ -65,7 +66,7 @@ class FilterOptions(BusOptions):
         2.0, description="skip frames older than so many seconds, but never a camera's newest; or all, latest"
     )
 
-    __annotations__["from"] = "Moment"  # the flag --from; a word that Python keeps for itself
+    __annotations__["from"] = "Moment"
     vars()["from"] = Field(None, description="process what was captured from this time on, then exit")
     until: Moment = Field(None, description="process what was captured before this time, then exit")
     run: str = Field("", description="name of such a bounded run; the same name goes on where it ended")
@@ -85,6 +86,7 @@ class FilterOptions(BusOptions):
 
     # A filter's own defaults may be declared as plain text; what it may hold is the same.
     _topics_are_legal = field_validator("input", "topic", check_fields=False)(legal)
+    _topic_is_for_frames = field_validator("topic", check_fields=False)(for_frames)
     _name_is_legal = field_validator("name", check_fields=False)(_name)
 
     @model_validator(mode="after")
@@ -97,13 +99,8 @@ class FilterOptions(BusOptions):
 
     @model_validator(mode="after")
     def _no_companion(self) -> Self:
-        for flag, topic in (("--input", self.input), ("--topic", self.topic)):
-            if (main := topic.removesuffix(META)) != topic:
-                raise ValueError(
-                    f"{flag}: {topic} is kept beside {main or 'a topic'} by itself: name that topic"
-                )
-        if self.topic in (OUTCOMES, SERVICES) or self.topic.endswith(DEAD_LETTERS):
-            raise ValueError(f"--topic: {self.topic} is no topic for frames: give another")
+        if (main := self.input.removesuffix(META)) != self.input:
+            raise ValueError(f"--input: {self.input} is kept beside {main or 'a topic'}: name that topic")
         return self
 
     @model_validator(mode="after")
@@ -115,24 +112,11 @@ class FilterOptions(BusOptions):
             )
         if begin is not None and begin >= now:
             raise ValueError(f"--from: {moment.text(begin)} lies ahead: nothing is captured since")
-        if begin is not None and end is not None and begin >= end:
-            raise ValueError(f"--from: {moment.text(begin)} is not before --until, {moment.text(end)}")
         if self.run and not self.is_bounded:
             raise ValueError(f"--run {self.run} names a bounded run: give --from or --until too")
         if len(self.run.encode()) > 256 or self.run == LIVE:
             raise ValueError(f"--run is a name of at most 256 bytes other than {LIVE}")
         return self
-
-    @property
-    def from_ms(self) -> int | None:
-        """Return where a bounded run begins, Unix ms."""
-        found: int | None = getattr(self, "from")
-        return found
-
-    @property
-    def until_ms(self) -> int | None:
-        """Return where a bounded run ends, Unix ms; None where it does not, or ends with the log."""
-        return None if self.until is None else int(self.until)
 
     @property
     def is_bounded(self) -> bool:
@@ -205,6 +189,14 @@ class Filter:
         A camera is gained right before its first frame. What was held back of one that is lost is forgotten:
         whoever has it now is given those frames anew.
         """
+
+    def tick(self) -> Result:
+        """Return what was held back and should wait no longer, or ``drop`` it.
+
+        Called about once a second while something is held back: the camera that would bring the next frame
+        may be gone, and nothing behind a frame that is held is committed.
+        """
+        return None
 
     def end(self) -> Result:
         """Return what was held back: a bounded run has come to its end."""

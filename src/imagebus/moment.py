@@ -7,6 +7,8 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 
+from imagebus.errors import ConfigurationError
+
 NOW_VARIABLE = "IMAGEBUS_NOW_MS"
 """Set for workers, so that ``-5m`` means the same to all of them."""
 UNIX_MS = re.compile(r"\d{12,}")
@@ -21,7 +23,10 @@ WANTED = "a time like 2026-11-21T14:00:00+01:00, 2026-11-21T14:00 (local) or -5m
 
 def now_ms() -> int:
     """Return the present time, Unix ms; of a worker, the time at which its parent began."""
-    return int(os.environ.get(NOW_VARIABLE) or time.time_ns() // 1_000_000)
+    told = os.environ.get(NOW_VARIABLE) or str(time.time_ns() // 1_000_000)
+    if not (told.isascii() and told.isdecimal()):
+        raise ConfigurationError(f"{NOW_VARIABLE} is set for workers: Unix ms are wanted, not {told!r}")
+    return int(told)
 
 
 def parse(value: str | int) -> int:

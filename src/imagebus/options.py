@@ -8,9 +8,9 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -23,12 +23,13 @@ from pydantic_settings import CliPositionalArg as Positional
 from imagebus.errors import ConfigurationError
 from imagebus.moment import AGO
 from imagebus.text import printable
+from imagebus.version import VERSION
 
 __all__ = ["BusOptions", "Field", "Options", "Positional"]
 
 PREFIX = "IMAGEBUS_"
 EPILOG = "Each flag is also a variable: --some-flag is {prefix}SOME_FLAG."
-METAVARS = {"str": "TEXT", "int": "N", "float": "NUMBER", "Path": "FILE", "{str,int}": "WHEN"}
+METAVARS = {"str": "TEXT", "int": "N", "float": "NUMBER", "Path": "PATH", "{str,int}": "WHEN"}
 NO_DEFAULT = re.compile(r" \(default( factory)?: (None|null|.*lambda.*)?\)$")
 
 
@@ -61,6 +62,7 @@ class Options(BaseSettings):
             epilog=EPILOG.format(prefix=cls.model_config["env_prefix"]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        parser.add_argument("--version", action="version", version=f"imagebus {VERSION}")
         source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(
             cls,
             root_parser=parser,
@@ -87,12 +89,22 @@ class Options(BaseSettings):
         return found
 
 
+def _address(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # the client itself does not survive it
+        raise ValueError("text is wanted") from None
+    return value
+
+
 class BusOptions(Options):
     """The options of everything that talks to the broker."""
 
     shortcuts: ClassVar[dict[str, str]] = {"quiet": "q"}
 
-    kafka: str = Field("localhost:9092", description="addresses of the broker, HOST:PORT, comma-separated")
+    kafka: Annotated[str, AfterValidator(_address)] = Field(
+        "localhost:9092", description="addresses of the broker, HOST:PORT, comma-separated"
+    )
     kafka_config: Path | None = Field(
         None, description="file of librdkafka properties (TLS, SASL ...), one key=value a line"
     )

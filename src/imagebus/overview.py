@@ -172,7 +172,7 @@ def _add_groups(views: Mapping[str, TopicView], bus: Bus, edges: Edges) -> None:
             view = views.get(base, views[topic])
             view.groups.append(_group_view(group, topic, places, edges))
     for topic, view in views.items():
-        view.groups.sort(key=lambda each: (each.is_over, -each.lag, each.group))
+        view.groups.sort(key=lambda each: (each.is_over, each.group))
         of = {dead_letters_of(topic), dead_letters_of(meta_of(topic))}
         view.dead_letters = sum(views[name].frames for name in of if name in views)
 

@@ -203,7 +203,7 @@ class Processing:
             first = next(iter(self._held)).frame
             warn(
                 f"{name} holds back {first.source} #{first.sequence} for more than {self.long_s:.0f} s: "
-                "nothing behind it in its partition is committed; drop() what cannot be answered"
+                "nothing behind it in its partition is committed; in tick() answer it or drop() it"
             )
             self._told_held = True
 
@@ -282,23 +282,35 @@ class Processing:
         if lost:
             self._tell_sources(frozenset(), lost)
 
+    def tick(self) -> None:
+        """Have the filter return, or drop, what it holds back and has waited for long enough."""
+        self._answer_held("tick", self._filter.tick)
+        _, dropped = self._filter.take_holds()
+        for item in self._held.take_answered():
+            self._finish(item, 0.0)
+        self._drop(dropped)
+        self._status.held = len(self._held)
+
     def end(self) -> None:
         """Have the filter return what it held back; what it still keeps, is filtered out."""
-        try:
-            frames = [frame_of(frame) for frame in _frames(self._filter.end())]
-        except Exception as error:
-            raise FilterError(f"end() of {self._options.name} failed: {_said(error)}") from error
-        for frame in frames:
-            same = self._held.of(key_of(frame))
-            if same:
-                next((item for item in same if not item.is_answered), same[0]).results.append(frame)
-            elif not self._held.is_late(key_of(frame)):
-                warn(f"end() returned a frame that is not held back: {key_of(frame)}")
+        self._answer_held("end", self._filter.end)
         self._filter.take_holds()
         left = self._held.take_all()
         self._status.held = 0
         for item in left:
             self._finish(item, 0.0)
+
+    def _answer_held(self, name: str, call: Callable[[], Result]) -> None:
+        try:
+            frames = [frame_of(frame) for frame in _frames(call())]
+        except Exception as error:
+            raise FilterError(f"{name}() of {self._options.name} failed: {_said(error)}") from error
+        for frame in frames:
+            same = self._held.of(key_of(frame))
+            if same:
+                next((item for item in same if not item.is_answered), same[0]).results.append(frame)
+            elif not self._held.is_late(key_of(frame)):
+                warn(f"{name}() returned a frame that is not held back: {key_of(frame)}")
 
     @property
     def held(self) -> int:

@@ -42,6 +42,7 @@ LISTEN_EVERY_S = 1.0
 """So often a filter that takes nothing in still hears what becomes of its group."""
 LOOK_ROUND_S = 1.0
 MEASURE_EVERY_S = 1.0
+TICK_EVERY_S = 1.0
 BETWEEN_LOOKS_S = 0.02
 MARGIN_MS = 100.0
 """Beside the work, so much may pass on a busy machine before a frame that is taken up is published."""
@@ -70,7 +71,7 @@ class Runner:
         self._keeps_notes = True
         self._was_away = False
         self._told_range = False
-        self._read_at = self._looked_at = self._measured_at = 0.0
+        self._read_at = self._looked_at = self._measured_at = self._ticked_at = 0.0
         self._batch_since: float | None = None
         self._work_ms = Expected()
         self._backlog = Backlog(options.max_age_s)
@@ -184,8 +185,14 @@ class Runner:
             self._step(subscriber)
             if self._options.is_bounded and self._is_over(subscriber):
                 self._stopping = False  # a signal that comes now interrupts nothing
+                self._tell_of_the_end()
                 return
         self._catch_up(self._delivery.partitions)
+
+    def _tell_of_the_end(self) -> None:
+        done = [f"{count} {outcome}" for outcome, count in self._delivery.finished.items() if count]
+        what = ", ".join(sorted(done)) or "nothing was left to do"
+        warn(f"run {self._options.run_name} is done; here: {what}")
 
     def _step(self, subscriber: Reading) -> None:
         if self._failure:
@@ -197,6 +204,9 @@ class Runner:
         self._skip_stale()
         if not self._delivery.busy and (records := self._next_batch()):
             self._work(records)
+        if self._processing.held and time.monotonic() > self._ticked_at + TICK_EVERY_S:
+            self._ticked_at = time.monotonic()
+            self._processing.tick()
         self._take_stock()
         if time.monotonic() > self._measured_at + MEASURE_EVERY_S:
             self._measured_at = time.monotonic()

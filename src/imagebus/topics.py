@@ -126,4 +126,17 @@ def legal(topic: str) -> str:
     return topic
 
 
+def for_frames(topic: str) -> str:
+    """Return the name of a topic that frames are to be written to, unchanged.
+
+    Raises:
+        ValueError: something else is written there.
+    """
+    if (main := topic.removesuffix(META)) != topic:
+        raise ValueError(f"a topic for frames is wanted (META is kept beside {main or 'it'} by itself)")
+    if topic in (OUTCOMES, SERVICES) or topic.endswith(DEAD_LETTERS):
+        raise ValueError("a topic for frames is wanted")
+    return topic
+
+
 Topic = Annotated[str, AfterValidator(legal)]

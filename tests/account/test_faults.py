@@ -142,7 +142,7 @@ def test_what_is_unknown_is_told_with_what_is_near(done: Scene) -> None:
         (done.account(group=done.group[:-1]), f"--group: {done.group[:-1]} has committed nothing; there is"),
         (done.account(topic=done.input[:-1]), f"INPUT: there is no topic {done.input[:-1]}; there is"),
         (done.account(topic=done.out), f"has committed nothing of {done.out}; it reads {done.input}"),
-        (done.account("--from", "-1m", "--until", "-2m"), "--from is not before --until"),
+        (done.account("--from", "-1m", "--until", "-2m"), "is not before --until"),
         (done.account("--from", "yesterday"), "--from: a time like"),
     ):
         assert wrong.status == 2, wrong

@@ -213,7 +213,7 @@ def test_the_readme_names_exactly_the_flags_that_there_are(tmp_path: Path) -> No
     table = PROGRAM.with_name("README.md").read_text().partition("| option")[2].partition("\n\n")[0]
     options = out.partition("Each flag")[0]
     assert status == 0
-    assert set(re.findall(flag, table)) == set(re.findall(flag, options)) - {"-h", "--help"}
+    assert set(re.findall(flag, table)) == set(re.findall(flag, options)) - {"-h", "--help", "--version"}
 
 
 SECRETS = ("bob77", "hunter22", "t0ken33")

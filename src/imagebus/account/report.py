@@ -68,7 +68,7 @@ def _row(verdict: Verdict, part: Part, tally: Tally, kinds: list[str]) -> list[i
         verdict.gone(part),
         len(tally.without),
         tally.repeats,
-        max(0, part.high - part.offset),
+        part.lag,
     ]
 
 
@@ -99,7 +99,7 @@ def as_json(verdict: Verdict) -> None:
                 "offsets": sum(part.offset - part.commit.begin for part in of.parts.values()),
                 "counts": dict(verdict.counts),
                 "repeats": sum(tally.repeats for tally in verdict.tallies.values()),
-                "lag": sum(max(0, part.high - part.offset) for part in of.parts.values()),
+                "lag": sum(part.lag for part in of.parts.values()),
                 "partitions": partitions,
                 "notes": verdict.remarks,
                 "faults": verdict.faults,

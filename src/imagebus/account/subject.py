@@ -36,6 +36,12 @@ class Part:
     end: int
     is_counted: bool
 
+    @property
+    def lag(self) -> int:
+        """Return how many offsets the group has before it; a bounded run goes no further than its end."""
+        end = self.high if self.commit.end is None else min(self.commit.end, self.high)
+        return max(0, end - self.offset)
+
 
 @dataclass(slots=True)
 class Subject:

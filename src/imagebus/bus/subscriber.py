@@ -289,8 +289,8 @@ class Subscriber:
     def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         numbers = ", ".join(str(place.partition) for place in partitions)
         warn(
-            f"this process was silent for too long: partitions {numbers} of {self._topic} went to others, "
-            "who repeat what was not committed"
+            f"the group went on without this process (it stood still, or the broker was away): partitions "
+            f"{numbers} of {self._topic} are with others now, who repeat what was not committed"
         )
         self._listener.lost([p.partition for p in partitions])
         self._final = {}

@@ -12,13 +12,14 @@ from math import inf
 
 from imagebus import topics
 from imagebus.bus import Bus, Place, Survey
+from imagebus.captured import CapturedOptions
 from imagebus.columns import age_s, clock, cut, size, span
 from imagebus.commands.show import AnyTopic, check, edges_of, places_of
 from imagebus.connection import Publishing
 from imagebus.dead_letter import Letter, again, letter_of
 from imagebus.errors import BrokerAwayError, BusError, ConfigurationError
 from imagebus.log import say, warn
-from imagebus.options import BusOptions, Field, Positional
+from imagebus.options import Field, Positional
 from imagebus.outgoing import Outgoing
 from imagebus.record import Record
 from imagebus.replayed import Replayed
@@ -37,7 +38,7 @@ BATCH_BYTES, HEADER_BYTES = 100, 10
 """What Kafka adds to a record, and to each of its headers, at most."""
 
 
-class ReplayOptions(BusOptions):
+class ReplayOptions(CapturedOptions):
     """The options of ``imagebus dlq replay``."""
 
     topic: Positional[AnyTopic] = Field(description="topic that was read, or its TOPIC.DLQ")
@@ -131,9 +132,9 @@ def _size_of(out: Outgoing) -> int:
 
 
 def _is_wanted(letter: Letter, options: ReplayOptions) -> bool:
-    begin_ms, until_ms = getattr(options, "from"), options.until
+    begin_ms, until_ms = options.from_ms, options.until_ms
     in_time = begin_ms is None or letter.died_ms >= begin_ms
-    in_time &= until_ms is None or letter.died_ms < int(until_ms)
+    in_time &= until_ms is None or letter.died_ms < until_ms
     return in_time and options.reason in ("", letter.reason)
 
 

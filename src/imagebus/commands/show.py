@@ -13,14 +13,14 @@ from pydantic import AfterValidator
 
 from imagebus import topics
 from imagebus.bus import Bus, Place, Survey
+from imagebus.captured import CapturedOptions
 from imagebus.errors import BrokerAwayError, BusError
 from imagebus.in_order import in_order
 from imagebus.log import say, warn
-from imagebus.options import BusOptions, Field, Positional
+from imagebus.options import Field, Positional
 from imagebus.record import Record
 from imagebus.saved import Folder
 from imagebus.seen import see
-from imagebus.start import Moment
 from imagebus.topics import meta_of
 
 ABOUT = """\
@@ -45,27 +45,13 @@ def existing(name: str) -> str:
 AnyTopic = Annotated[str, AfterValidator(existing)]
 
 
-class RangeOptions(BusOptions):
-    """The options of commands that read a range of a topic."""
+class RangeOptions(CapturedOptions):
+    """The options of commands that show a range of a topic."""
 
     topic: Positional[AnyTopic] = Field(description="topic to read")
-    __annotations__["from"] = "Moment"
-    vars()["from"] = Field(None, description="begin with what was captured at this time")
-    until: Moment = Field(None, description="end before what was captured at this time")
     count: int | None = Field(None, ge=1, description="print at most so many; without --from the newest")
     save: Path | None = Field(None, description="write each picture to this folder, with a JSON file beside")
     as_json: bool = Field(False, validation_alias="json", description="print one JSON object a line")
-
-    @property
-    def from_ms(self) -> int | None:
-        """Return where the range begins, Unix ms."""
-        found: int | None = getattr(self, "from")
-        return found
-
-    @property
-    def until_ms(self) -> int | None:
-        """Return where it ends, Unix ms."""
-        return None if self.until is None else int(self.until)
 
 
 class ShowOptions(RangeOptions):
@@ -104,6 +90,8 @@ def _places(bus: Bus, survey: Survey, options: ShowOptions) -> list[Place]:
     """Return the partitions to read: of META where that is enough and there."""
     there = bus.topics()
     topic, meta = options.topic, meta_of(options.topic)
+    if options.save and topic not in there and meta in there:
+        raise BusError(f"{topic} has no pictures to save, only {meta}: without --save it is shown")
     if options.meta and meta not in there:
         raise BusError(f"there is no topic {meta} on {options.kafka}")
     if not options.save and meta in there and (options.meta or _has_any(survey, meta, there[meta])):

@@ -18,7 +18,9 @@ class FolderOptions(Options):
     )
 
     data: Path | None = Field(
-        None, description="folder of this broker's records, settings and log (kafka/broker in IMAGEBUS_DATA)"
+        None,
+        description="folder of this broker's records, settings and log; by default kafka/broker in what "
+        "`run.sh --data` and IMAGEBUS_DATA name",
     )
 
     @property

@@ -21,6 +21,7 @@ from .known import complaints
 
 PREFIX = "IMAGEBUS_"
 ARGUMENTS = "IMAGEBUS_ARGUMENTS"
+METRICS_PORT = "IMAGEBUS_METRICS_PORT"
 DESCRIPTION = {
     "run": "Install what is missing, start everything, and print the address of the page.",
     "install": "Install everything that run.sh needs, without starting anything.",
@@ -192,6 +193,11 @@ def _check(wishes: Wishes) -> None:
         raise ValueError("the three topics must have different names")
     if wishes.port == wishes.kafka_port:
         raise ValueError(f"--port and --kafka-port are both {wishes.port}")
+    if (port := os.environ.get(METRICS_PORT, "")) not in ("", "0"):
+        raise ValueError(
+            f"{METRICS_PORT}={port} would be one port for several services: 0 gives each a free one, told in "
+            "the topic imagebus.services"
+        )
 
 
 def unknown(root: Path) -> list[str]:

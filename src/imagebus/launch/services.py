@@ -23,7 +23,7 @@ KEPT_FROM_SERVICES = {
         "IMAGEAI_TOPIC",
         "REDACTION_TOPIC",
     ),
-    *("ADDRESS", "NAME", "TOPIC", "INPUT", "GROUP", "LOOP", "KAFKA", "KAFKA_CONFIG"),
+    *("ADDRESS", "NAME", "TOPIC", "INPUT", "GROUP", "LOOP", "KAFKA", "KAFKA_CONFIG", "FROM", "UNTIL", "RUN"),
 }
 FOREIGN_BROKERS = tuple(f"{PREFIX}KAFKA_{kind}_" for kind in ("SASL", "SSL", "SECURITY"))
 
