@@ -17,7 +17,8 @@ type Fields = Record<string, unknown>;
 export function decodeFrame(bytes: Uint8Array): { frame: Frame; image: Uint8Array<ArrayBuffer> } {
   checkBounds(bytes);
   const fields = map(unpack(bytes), "the record");
-  if (fields["v"] !== 1) throw new FrameError(`version ${text(String(fields["v"]))} of the format is unknown`);
+  const { v = 1 } = fields;
+  if (narrow(v) !== 1) throw new FrameError(`version ${text(String(v))} of the format is unknown`);
   const trail = list(fields["trail"], "trail", MAX_HOPS).map((hop) => map(hop, "a hop"));
   const frame: Frame = {
     source: name(fields["source"], "source"),
@@ -40,10 +41,15 @@ export function decodeFrame(bytes: Uint8Array): { frame: Frame; image: Uint8Arra
 
 function unpack(bytes: Uint8Array): unknown {
   try {
-    return new Decoder({ useBigInt64: true }).decode(bytes);
+    return new Decoder({ useBigInt64: true, mapKeyConverter }).decode(bytes);
   } catch (error) {
     throw new FrameError(`the record is no msgpack: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Only the maps in attributes have other keys than text, and the page does not look at those. */
+function mapKeyConverter(key: unknown): string | number {
+  return typeof key === "string" || typeof key === "number" ? key : "(no text)";
 }
 
 function checkPicture(frame: Frame, image: Uint8Array): void {
@@ -58,7 +64,7 @@ function checkPicture(frame: Frame, image: Uint8Array): void {
 
 function detection(value: unknown): Detection {
   const fields = map(value, "a detection");
-  const confidence = fields["confidence"];
+  const confidence = narrow(fields["confidence"]);
   if (typeof confidence !== "number" || !(confidence >= 0 && confidence <= 1)) {
     throw new FrameError("a confidence is not between 0 and 1");
   }
@@ -72,7 +78,7 @@ function detection(value: unknown): Detection {
 
 function box(value: unknown): Box {
   if (!Array.isArray(value) || value.length !== 4) throw new FrameError("a box has not four edges");
-  const [left, top, right, bottom] = value as unknown[];
+  const [left, top, right, bottom] = value.map(narrow);
   if (!isEdge(left) || !isEdge(top) || !isEdge(right) || !isEdge(bottom) || left >= right || top >= bottom) {
     throw new FrameError("a box is no box");
   }
@@ -81,6 +87,11 @@ function box(value: unknown): Box {
 
 function isEdge(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 65535;
+}
+
+/** Whole numbers of 64 bits come as bigint, however small they are. */
+function narrow(value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
 }
 
 function map(value: unknown, what: string): Fields {
@@ -111,8 +122,9 @@ function count(value: unknown, what: string): bigint {
 }
 
 function side(value: unknown, what: string): number {
-  if (!isEdge(value) || value === 0) throw new FrameError(`${what} is no number of pixels`);
-  return value;
+  const pixels = narrow(value);
+  if (!isEdge(pixels) || pixels === 0) throw new FrameError(`${what} is no number of pixels`);
+  return pixels;
 }
 
 function text(value: string): string {

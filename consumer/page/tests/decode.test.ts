@@ -1,3 +1,4 @@
+import { encode } from "@msgpack/msgpack";
 import { describe, expect, test } from "vitest";
 import { decodeFrame } from "../src/decode";
 import { FrameError } from "../src/frame";
@@ -31,10 +32,47 @@ test("fields that a writer may leave out have their defaults", () => {
   expect(frame.hops).toBe(0);
 });
 
+test("the version may be left out", () => {
+  expect(decodeFrame(record({ v: undefined })).frame.source).toBe("cam0");
+  expect(() => decodeFrame(record({ v: null }))).toThrow(FrameError);
+});
+
+test("whole numbers may be written in more bits than they need", () => {
+  const detections = [{ label: "dog", confidence: 1n, box: [1n, 2n, 30n, 40n] }];
+  const { frame } = decodeFrame(record({ v: 1n, width: 640n, height: 480n, sequence: 7n, detections }));
+  expect([frame.width, frame.height, frame.sequence]).toEqual([640, 480, 7n]);
+  expect(frame.detections[0]).toEqual({ label: "dog", confidence: 1, box: [1, 2, 30, 40], redacted: false });
+  for (const changes of [{ v: 2n }, { width: 639n }, { width: 2n ** 63n }, detection({ box: [0n, 0n, -1n, 1n] })]) {
+    expect(() => decodeFrame(record(changes))).toThrow(FrameError);
+  }
+});
+
+test("attributes may nest as deep as docs/frame.md says, and no deeper", () => {
+  const nested = (lists: number) => recordWith([0x81, 0xa1, 0x61, ...Array<number>(lists).fill(0x91), 0xc0]);
+  expect(decodeFrame(nested(98)).frame.source).toBe("cam0"); // with two maps around them, a hundred
+  expect(() => decodeFrame(nested(99))).toThrow(/deeper than 100/);
+});
+
+test("maps in attributes may have any keys, and none becomes a field", () => {
+  const source = [0xa6, ...new TextEncoder().encode("source")];
+  for (const key of [[0xc0], [0xc3], [0xcf, 0, 0, 0, 0, 0, 0, 0, 1], [0xc4, 1, 0x61], [0x91, ...source]]) {
+    expect(decodeFrame(recordWith([0x81, 0xa1, 0x61, 0x81, ...key, 1])).frame.source).toBe("cam0");
+  }
+  const whole = record({ source: undefined });
+  const listed = [whole[0]! + 1, ...whole.subarray(1), 0x91, ...source, 0xa1, 0x61];
+  expect(() => decodeFrame(new Uint8Array(listed))).toThrow(/source is no name/);
+});
+
 test("a detection that was blacked out says so", () => {
   const detections = [{ label: "person", confidence: 1, box: [0, 0, 640, 480], redacted: true }];
   expect(decodeFrame(record({ detections })).frame.detections[0]!.redacted).toBe(true);
 });
+
+/** A record whose attributes are these bytes. */
+function recordWith(attributes: number[]): Uint8Array {
+  const whole = record();
+  return new Uint8Array([whole[0]! + 1, ...whole.subarray(1), ...encode("attributes"), ...attributes]);
+}
 
 const detection = (changes: object) => ({ detections: [{ label: "a", confidence: 0.5, box: [0, 0, 1, 1], ...changes }] });
 
