@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from imagebus.replayed import _runs
 from tests.broker import PICTURE, Put, Reader, committed, fresh, identities, make_topic, put, read_all
 from tests.commands.conftest import TYPE, Command, letter, said, sent
 from tests.conftest import IMAGEBUS, Broker
-from tests.programs import REDACTION, SCRIPTED, Program, running, wait_for
+from tests.programs import REDACTION, SCRIPTED, running, wait_for
 
 FAIL = {"test.do": "fail"}
 
@@ -211,15 +212,16 @@ def _again(reader: Reader) -> list[Record]:
 
 
 def test_a_stop_in_the_middle_keeps_what_was_sent(kafka: str, imagebus: Command, tmp_path: Path) -> None:
-    group = fresh("g")
-    topic = with_letters(kafka, lambda topic: [letter(topic, group, sequence=n) for n in range(600)])
+    group, count = fresh("g"), 2000
+    topic = with_letters(kafka, lambda topic: [letter(topic, group, sequence=n) for n in range(count)])
     words = ["dlq", "replay", topic, "--group", group, "--yes", "--kafka", kafka]
-    program = Program(tmp_path / "p", IMAGEBUS, *words)
-    wait_for(lambda: len(read_all(kafka, topic)) > 20, "some are sent", 60, 0.0)
-    assert program.ends(2) in (130, 0)
+    with running(tmp_path / "p", IMAGEBUS, *words) as program:
+        wait_for(lambda: len(read_all(kafka, topic)) > 20, "some are sent", 60, 0.0)
+        assert program.ends(signal.SIGINT) == 130
+    assert len(read_all(kafka, topic)) < count
     said(imagebus("dlq", "replay", topic, "--group", group, "--yes"))
     found = [sequence for _, _, sequence in identities(read_all(kafka, topic))]
-    assert sorted(found) == list(range(600))
+    assert sorted(found) == list(range(count))
 
 
 @pytest.mark.slow

@@ -84,9 +84,11 @@ def serving(root: Path) -> Iterator[Server]:
     with Server(root) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_pinned_jars_are_installed_from_a_repository(empty_data: Path, repository: Path) -> None:

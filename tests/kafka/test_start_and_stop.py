@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from imagebus.kafka.probe import HOST, free_port
-from imagebus.kafka.process import Process
+from imagebus.kafka.process import Process, die_with_parent
 from imagebus.kafka.state import read
 
 IMAGEBUS = Path(sys.executable).with_name("imagebus")
@@ -147,9 +148,16 @@ def test_a_start_that_fails_shows_the_end_of_the_log(kafka_command: CommandLine)
     assert re.search(r"imagebus: the broker ended while it started", started.stderr)
 
 
-def foreground(folder: Path, port: int) -> subprocess.Popen[str]:
+@contextmanager
+def foreground(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     command = [str(IMAGEBUS), "kafka", "start", "--foreground", f"--data={folder}", f"--port={port}"]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+    ) as supervised:
+        try:
+            yield supervised
+        finally:
+            supervised.kill()
 
 
 def test_the_foreground_broker_ends_with_the_signal_it_is_handed(kafka_command: CommandLine) -> None:

@@ -23,11 +23,15 @@ ROOT = Path(__file__).parents[2]
 def own_environment() -> Iterator[None]:
     """Parsing reads .env into the environment; put that back."""
     before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("IMAGEBUS_")]:
-        del os.environ[name]
+    forget_settings()
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+def forget_settings() -> None:
+    for name in [name for name in os.environ if name.startswith("IMAGEBUS_")]:
+        del os.environ[name]
 
 
 def test_without_a_word_there_are_defaults(tmp_path: Path) -> None:
@@ -63,13 +67,16 @@ def test_cameras_may_stand_in_the_file(tmp_path: Path) -> None:
     assert [camera.name for camera in parse("run", [], tmp_path).cameras] == ["a", "b"]
 
 
-def test_the_example_is_all_comments_and_every_setting_in_it_is_understood(tmp_path: Path) -> None:
+def test_the_example_is_all_comments_and_every_setting_in_it_is_known_and_its_default(tmp_path: Path) -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     assert all(not line or line.startswith("#") for line in lines)
     settings = [line[1:] for line in lines if line.startswith("#IMAGEBUS_")]
     settings = [line for line in settings if not line.startswith("IMAGEBUS_CAMERAS")]
+    defaults = parse("run", [], tmp_path)
+    forget_settings()
     (tmp_path / ".env").write_text("\n".join(settings))
-    assert parse("run", [], tmp_path) == parse("run", [], tmp_path / "without")
+    assert unknown(tmp_path) == []
+    assert parse("run", [], tmp_path) == defaults
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ import pytest
 
 from imagebus.launch.progress import SILENT_S, Step, StepError, run
 
-BROKEN = "print('the reason'); raise SystemExit(3)"
-
 
 def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]

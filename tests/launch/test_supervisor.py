@@ -22,7 +22,12 @@ from imagebus.launch.watching import Watching
 from tests.programs import wait_for
 
 FOR_EVER = "import time; time.sleep(1000)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(1000)
+"""
 SAYS_WHEN = """
 import os, pathlib, signal, sys, time
 def end(*_):
@@ -55,6 +60,12 @@ def started(data: Path, *services: Service) -> Supervisor:
     supervisor.start(services)
     wait_for(lambda: set(supervisor.running()) == {s.name for s in services}, "all services run")
     return supervisor
+
+
+def wait_until_ready(supervisor: Supervisor, *names: str) -> None:
+    """Wait until these have said that their signals are handled."""
+    logs = [supervisor.log_of(name) for name in names]
+    wait_for(lambda: all("ready" in log.read_text() for log in logs), f"ready: {names}")
 
 
 def test_services_run_whatever_the_folder_is_called_and_stop_leaves_none(data: Path) -> None:
@@ -178,7 +189,7 @@ def test_orphans_of_a_killed_supervisor_are_stopped(data: Path) -> None:
 def test_one_that_ignores_the_request_is_killed(data: Path) -> None:
     supervisor = started(data, service("a", STUBBORN), service("b"))
     stubborn = supervisor.running()["a"]
-    time.sleep(1)  # until it ignores
+    wait_until_ready(supervisor, "a")
     assert stop(data)
     assert not stubborn.alive()
 
@@ -217,8 +228,7 @@ def test_the_last_started_stop_first(data: Path, orphaned: bool) -> None:
     when = {name: data / f"{name}-ended" for name in names}
     services = [service(name, SAYS_WHEN, rank, WHEN=str(when[name])) for rank, name in enumerate(names)]
     supervisor = started(data, *services)
-    logs = {name: supervisor.log_of(name) for name in names}
-    wait_for(lambda: all("ready" in log.read_text() for log in logs.values()), "all listen to signals")
+    wait_until_ready(supervisor, *names)
     if orphaned:
         assert supervisor.process
         supervisor.process.send(signal.SIGKILL)
@@ -274,7 +284,7 @@ def test_what_has_a_note_is_stopped_where_others_are_spoilt(
 def test_a_supervisor_that_shuts_down_has_no_states_to_tell(data: Path) -> None:
     supervisor = started(data, service("a", STUBBORN))
     wait_for(supervisor.states, "the supervisor answers")
-    time.sleep(0.5)  # until it ignores
+    wait_until_ready(supervisor, "a")
     assert supervisor.ask_to_stop()
     wait_for(lambda: supervisor.states() == {}, "it shuts down")
     supervisor.running()["a"].send(signal.SIGKILL)

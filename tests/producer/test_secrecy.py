@@ -17,7 +17,7 @@ from imagebus.mask import mask
         ("http://camera/x?zz=hunter22&fps=5", "http://camera/x?zz=***&fps=5"),
         (
             "rtsp://camera/user=admin&password=hunter22&channel=1",
-            "rtsp://camera/user=***&password=***&channel=1",
+            "rtsp://camera/user=admin&password=***&channel=1",
         ),
         (
             "rtsp://camera/user=admin_password=hunter22_channel=1_stream=0.sdp",
@@ -26,9 +26,7 @@ from imagebus.mask import mask
     ],
 )
 def test_an_address_is_shown_without_its_secrets(typed: str, shown: str) -> None:
-    assert "hunter22" not in mask(typed)
-    if "user=admin&" not in typed:
-        assert mask(typed) == shown
+    assert mask(typed) == shown
 
 
 def test_a_message_that_quotes_the_address_or_a_part_of_it_is_cleared() -> None:
