@@ -10,7 +10,7 @@ from watcher import Watcher, may_carry_frames
 
 from imagebus.bus import Bus, Tail
 from imagebus.record import Record
-from imagebus.topics import OUTCOMES, SERVICES
+from imagebus.topics import OUTCOMES, OUTCOMES_SETTINGS, SERVICES, SERVICES_SETTINGS
 from tests.broker import Put, frame_put, fresh, make_topic, plain_frame, put
 from tests.programs import wait_for
 
@@ -40,9 +40,8 @@ def test_the_page_shows_frames_and_never_asks_what_stands_beside_them(kafka: str
     empty = make_topic(kafka, fresh("EMPTY"))
     beside = [make_topic(kafka, f"{frames}.{end}") for end in ("META", "DLQ")]
     bus = Asked(kafka)
-    for topic in (SERVICES, OUTCOMES):
-        bus.ensure_topic(topic)
-        put(kafka, topic, [Put(b"{}")])
+    for topic, settings in ((SERVICES, SERVICES_SETTINGS), (OUTCOMES, OUTCOMES_SETTINGS)):
+        bus.ensure_topic(topic, settings, 1)  # as services make them: other tests see them too
     for topic in (frames, *beside):
         record = frame_put(plain_frame())
         put(kafka, topic, [Put(record.value, record.key, record.timestamp_ms, headers=[CONTENT])])
