@@ -1,6 +1,7 @@
 """The runner, on a bus in memory: what becomes of each record. The real broker is in tests/delivery."""
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import ClassVar
 
 import pytest
@@ -45,19 +46,32 @@ class Scripted(Filter):
         raise AssertionError(self.script)
 
 
-def run(script: dict[int, object], count: int, *flags: str) -> MemoryBus:
+def run(
+    script: dict[int, object],
+    count: int,
+    *flags: str,
+    fails: type[Exception] | None = None,
+    says: str | None = None,
+) -> MemoryBus:
+    """Run the script on so many frames; where it fails, by this error, saying this."""
     Scripted.script, Scripted.started = script, []
     bus = MemoryBus()
     for sequence in range(count):
         bus.put(make_frame(sequence=sequence), "SOURCE_FRAME")
     flags = ("--freshness", "all", "--start", "earliest", "--quiet", *flags)
-    bus.run(Scripted(Scripted.Options.parse(flags)))
+    with pytest.raises(fails, match=says) if fails else nullcontext():
+        bus.run(Scripted(Scripted.Options.parse(flags)))
     return bus
 
 
 def counts(bus: MemoryBus) -> dict[str, int]:
     [position] = bus.commits.values()
     return counts_of(position)
+
+
+def offset(bus: MemoryBus) -> int:
+    [position] = bus.commits.values()
+    return position.offset
 
 
 def sequences(bus: MemoryBus, topic: str = "OUT") -> list[int]:
@@ -70,8 +84,7 @@ def test_every_record_has_one_outcome_and_the_commit_counts_them() -> None:
     assert sequences(bus) == [0, 2, 2, 4, 4, 4, 6]
     assert sequences(bus, "SOURCE_FRAME.DLQ") == [3, 5]
     assert counts(bus) == {"output": 4, "filtered": 1, "dead": 2}
-    [position] = bus.commits.values()
-    assert position.offset == 7
+    assert offset(bus) == 7
 
 
 def test_the_output_has_key_time_content_type_and_the_same_trace() -> None:
@@ -120,9 +133,13 @@ def test_a_dead_letter_keeps_key_bytes_and_headers_and_says_why() -> None:
 
 
 def test_twenty_failures_in_a_row_stop_the_service_and_all_are_accounted_for() -> None:
-    with pytest.raises(TooManyFailuresError, match="20 frames in a row"):
-        run(dict.fromkeys(range(3, 60), ValueError("broken")), 60)
+    script: dict[int, object] = dict.fromkeys(range(3, 60), ValueError("broken"))
+    bus = run(script, 60, fails=TooManyFailuresError, says="20 frames in a row")
     assert Scripted.started == ["start", "stop"]
+    assert sequences(bus) == [0, 1, 2]
+    assert sequences(bus, "SOURCE_FRAME.DLQ") == list(range(3, 23))
+    assert counts(bus) == {"output": 3, "dead": 20}
+    assert offset(bus) == 23
 
 
 def test_nineteen_failures_and_a_success_begin_the_row_anew() -> None:
@@ -139,8 +156,11 @@ def test_bad_pictures_and_records_never_count_as_failures_of_the_filter() -> Non
 
 @pytest.mark.parametrize("error", [MemoryError(), ModelError("the model is broken")])
 def test_a_model_or_memory_error_stops_the_service_and_the_frame_is_read_again(error: Exception) -> None:
-    with pytest.raises(type(error)):
-        run({2: error}, 5)
+    bus = run({2: error}, 5, fails=type(error))
+    assert sequences(bus) == [0, 1]
+    assert "SOURCE_FRAME.DLQ" not in bus.log
+    assert counts(bus) == {"output": 2}
+    assert offset(bus) == 2
 
 
 def test_a_frame_that_was_here_before_is_a_dead_letter_not_a_cycle() -> None:
