@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -23,13 +22,13 @@ WORKER = """
 import os, signal, sys, time
 worker = os.environ["IMAGEBUS_WORKER"]
 does, marks = sys.argv[1 + int(worker)], os.environ["MARKS"]
+if does == "stuck":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 with open(f"{marks}/{worker}", "a") as mark:
     mark.write("started\\n")
 if does == "once":
     does = "0" if os.path.exists(f"{marks}/once") else "9"
     open(f"{marks}/once", "w").close()
-if does == "stuck":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if does in ("wait", "stuck"):
     time.sleep(60)
 sys.exit(int(does))
@@ -141,7 +140,6 @@ def test_a_signal_reaches_all_workers(tmp_path: Path, sign: signal.Signals) -> N
 def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     parent = Parent(tmp_path, "live", "wait", "stuck", "wait")
     wait_for(lambda: all_started(parent), "all workers")
-    time.sleep(0.5)
     assert parent.ends(signal.SIGTERM) == 1
     assert parent.err.decode().splitlines() == [
         "worker 1 did not stop within 12 s; killing it",
