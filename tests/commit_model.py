@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from imagebus import commit, outcomes
@@ -216,6 +216,9 @@ class Worker:
                 records += found
         return records
 
+    def listen(self) -> list[Record]:
+        return []
+
     def commit(self, positions: Mapping[int, Position]) -> None:
         for partition, position in positions.items():
             self.check(partition, position)
@@ -323,6 +326,3 @@ def _only(kinds: Iterable[str], kind: str) -> bool:
 
 def _also(kinds: Iterable[str], kind: str) -> bool:
     return kind in kinds
-
-
-Action = Callable[[], None]

@@ -427,7 +427,7 @@ def test_a_live_filter_goes_on_behind_a_bounded_run_of_its_group(kafka: str, run
     assert (position.offset, read(position).counts, read(position).end) == (6, {"output": 6}, None)
 
 
-def test_two_runs_of_one_name_with_different_times_do_not_both_succeed(kafka: str, run: Run) -> None:
+def test_two_runs_of_one_name_with_different_times_share_one_range_or_one_fails(kafka: str, run: Run) -> None:
     topic, out = old_topic(kafka), fresh("out")
     put(kafka, topic, [frame_put(frame(n, n, f"cam{n % PARTITIONS}"), n % PARTITIONS) for n in range(60)])
     arguments = ("-i", topic, "-t", out, "-n", "f", "--run", "same")

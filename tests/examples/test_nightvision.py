@@ -1,4 +1,4 @@
-"""The example of the README, tested as a reader of the README would."""
+"""The example that brightens dark pictures, by itself and as a program between two topics."""
 
 import sys
 from pathlib import Path

@@ -14,15 +14,8 @@ class Worker(Filter):
 
     class Options(FilterOptions):
         delay_ms: float = Field(0.0, description="time that each frame takes")
-        start_s: float = Field(0.0, description="time that the start takes, as with a large model")
-        crash: bool = Field(False, description="end with status 1 at the start")
 
     options: Options
-
-    def start(self) -> None:
-        time.sleep(self.options.start_s)
-        if self.options.crash:
-            raise SystemExit(1)
 
     def process_batch(self, frames: Sequence[Frame]) -> list[Frame | None]:
         time.sleep(self.options.delay_ms * len(frames) / 1000)
