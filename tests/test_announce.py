@@ -17,12 +17,11 @@ from imagebus import Field, Filter, FilterOptions, FrameError, announce
 from imagebus.announce import CONTENT_TYPE, Service, decode, encode, shown
 from imagebus.announcer import Announcer
 from imagebus.bus import Bus
-from imagebus.connection import Acknowledged
 from imagebus.errors import BusError, UnfinishedError
 from imagebus.looks import CameraLook, FilterLook, Rates
 from imagebus.record import Headers, Record
 from imagebus.status import CameraStatus, Status
-from imagebus.testing import MemoryBus
+from imagebus.testing import MemoryBus, MemoryPublisher
 from imagebus.topics import SERVICES
 from tests.broker import Reader, fresh
 from tests.programs import wait_for
@@ -293,39 +292,14 @@ class RefusingBus(MemoryBus):
     ) -> None:
         self.sent += 1
 
-    def publisher(self) -> RefusingPublisher:  # type: ignore[override]
+    def publisher(self) -> RefusingPublisher:
         return RefusingPublisher(self)
 
 
-class RefusingPublisher:
-    def __init__(self, bus: RefusingBus) -> None:
-        self._bus = bus
-        self._waiting: list[Acknowledged] = []
-
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
-        self._bus.append(topic, key, value)
-        self._waiting.append(acknowledged)
-
+class RefusingPublisher(MemoryPublisher):
     def poll(self, timeout_s: float = 0.0) -> None:
         while self._waiting:
             self._waiting.pop()(BusError("publishing on imagebus.services: Topic authorization failed"))
-
-    def flush(self, timeout_s: float) -> int:
-        self.poll()
-        return 0
-
-    @property
-    def pending(self) -> int:
-        return len(self._waiting)
 
 
 @pytest.mark.parametrize(("makes_topics", "why"), [(False, "cannot be made"), (True, "authorization failed")])
