@@ -28,8 +28,8 @@ def test_a_password_may_hold_quotes_and_blanks(text: str, shown: str) -> None:
     ("text", "shown"),
     [
         (
-            "cannot open 'rtsp://bob:pa'ss@camera/x': timed out",
-            "cannot open 'rtsp://***@camera/x': timed out",
+            "cannot open 'rtsp://bob:pa'ss@camera/x': gone",
+            "cannot open 'rtsp://***@camera/x': gone",
         ),
         ("rtsp://bob:pw@one/x, rtsp://bob:pw@two/x", "rtsp://***@one/x, rtsp://***@two/x"),
         ("'http://one/x' went on to 'http://two/y', see bob@two", None),

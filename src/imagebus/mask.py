@@ -9,7 +9,8 @@ _SCHEME = r"[a-z][a-z0-9+.-]*://"
 _QUOTE = r"[\"'](?=[^\s\"',;:.)\]}&#])"
 """A quote that ends nothing: more of the same word follows."""
 CREDENTIALS = re.compile(
-    rf"(\A{_SCHEME})(?:(?!\s{_SCHEME}).)*@(?!\s)|({_SCHEME})\S*@",  # blanks only in what begins with an address
+    # Blanks belong to it only where the text begins with an address.
+    rf"(\A{_SCHEME})(?:(?!\s{_SCHEME}).)*@(?!\s)|({_SCHEME})\S*@",
     re.IGNORECASE,
 )
 QUERY = re.compile(rf"([?&;])([^=&;#\s\"']+)=((?:[^&;#\s\"']|{_QUOTE})+)")
