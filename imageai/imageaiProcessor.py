@@ -11,8 +11,8 @@ from opencv_pixels import draw_boxes
 from pydantic import AfterValidator
 
 from imagebus import Detection, Field, Filter, FilterOptions, Frame
-from imagebus.filter import Name
 from imagebus.log import warn
+from imagebus.options import Name
 from imagebus.text import printable
 from imagebus.topics import IMAGEAI, SOURCE, Topic
 

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
 from imagebus import Field, Filter, FilterOptions, Frame, Positional
-from imagebus.filter import Name
 from imagebus.log import warn
+from imagebus.options import Name
 from imagebus.topics import IMAGEAI, REDACTION, Topic
 
 

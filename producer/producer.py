@@ -24,7 +24,7 @@ from imagebus.errors import ConfigurationError, FrameError
 from imagebus.log import warn
 from imagebus.mask import mask
 from imagebus.observed import camera_observed
-from imagebus.options import BusOptions, Field, Positional
+from imagebus.options import BusOptions, Field, Name, Positional
 from imagebus.program import run
 from imagebus.status import CameraStatus
 from imagebus.topics import Topic
@@ -33,13 +33,6 @@ KIND = "producer"
 LAST_WORD_S = 60.0
 """How long the end of a file waits for the broker's acknowledgement."""
 STOP_S = 3.0
-MAX_NAME_BYTES = 256
-
-
-def _name(text: str) -> str:
-    if not 1 <= len(text.encode()) <= MAX_NAME_BYTES:  # also refuses what is no text
-        raise ValueError(f"a name has 1 to {MAX_NAME_BYTES} bytes of UTF-8")
-    return text
 
 
 class ProducerOptions(BusOptions):
@@ -53,7 +46,7 @@ class ProducerOptions(BusOptions):
     frame: int = Field(
         30, ge=1, le=1_000_000, description="publish 1 in every so many pictures fetched, the first always"
     )
-    name: Annotated[str, AfterValidator(_name)] = Field("source", description="name of the camera")
+    name: Name = Field("source", description="name of the camera")
     topic: Annotated[Topic, AfterValidator(topics.for_frames)] = Field(
         topics.SOURCE, description="topic to publish on"
     )

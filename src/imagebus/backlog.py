@@ -111,4 +111,4 @@ class Backlog:
 
     def _count(self, record: Record, sign: int) -> None:
         self._records += sign
-        self._bytes += sign * len(record.value or b"")
+        self._bytes += sign * record.footprint

@@ -71,6 +71,7 @@ class CameraPublisher:
         self._changed = threading.Condition()
         self._closing = False
         self._give_up_at = float("inf")
+        self._told_meta = False
         self._failure: Exception | None = None
         self._to_resend: deque[tuple[Outgoing, Acknowledged]] = deque()
         self._in_flight = 0
@@ -215,14 +216,7 @@ class CameraPublisher:
             else:
                 acknowledged(error)
 
-        publisher.send(
-            record.topic,
-            record.key,
-            record.value,
-            timestamp_ms=record.timestamp_ms,
-            headers=record.headers,
-            acknowledged=reported,
-        )
+        record.send(publisher, reported)
 
     def _frame(self, image: bytes, taken_ns: int) -> Frame:
         epoch, sequence, captured_ns = self._clock.stamp(taken_ns)
@@ -255,5 +249,9 @@ class CameraPublisher:
         warn(f"{self._source}: a frame was not published: {error}")
 
     def _check(self, error: Exception | None) -> None:
-        if error is not None and not isinstance(error, FrameError):
+        if isinstance(error, FrameError):
+            if not self._told_meta:
+                warn(f"{self._source}: frames are published, but not in {meta_of(self._topic)}: {error}")
+            self._told_meta = True
+        elif error is not None:
             self._failure = error

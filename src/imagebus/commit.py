@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from imagebus.connection import Position
+from imagebus.moment import Range
 
 OUTPUT = "output"
 FILTERED = "filtered"
@@ -31,9 +32,6 @@ OUTCOMES = (
     SKIPPED_OUTSIDE,
     SKIPPED_OTHER_GROUP,
 )
-
-
-Range = tuple[int | None, int | None]
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True):

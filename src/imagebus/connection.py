@@ -99,6 +99,9 @@ class Reading(Protocol):
     def read(self, limit: int, timeout_s: float) -> list[Record]:
         """Return at most that many records, waiting for the first at most that long."""
 
+    def listen(self) -> list[Record]:
+        """Hear what becomes of the group, without reading on; return the records that come all the same."""
+
     def commit(self, positions: Mapping[int, Position]) -> None:
         """Commit without waiting; a failure is told and the next commit covers it."""
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imagebus.outgoing import AGAIN, GROUP, OFFSET, ONLY_FOR, PARTITION, TOPIC, Outgoing
+from imagebus.outgoing import (
+    AGAIN,
+    GROUP,
+    OFFSET,
+    ONLY_FOR,
+    ORIGINAL,
+    PARTITION,
+    TOPIC,
+    Outgoing,
+    is_without_bytes,
+)
 from imagebus.record import Headers, Record
 
-ORIGINAL = "original."
 PLACE = {GROUP, TOPIC, PARTITION, OFFSET, ONLY_FOR, AGAIN}
 """Headers that say what a record came of; one that is sent again came of nothing but its dead letter."""
 FROM = "imagebus.dead-letter"
@@ -18,7 +27,8 @@ FROM = "imagebus.dead-letter"
 class Letter:
     """The facts of a dead letter, without its bytes; all texts are as hostile as whoever wrote it.
 
-    ``captured_ms`` is the timestamp of the record that it was, -1 where it is not known; ``died_ms`` its own.
+    ``captured_ms`` is the timestamp of the record that it was, -1 where it is not known; ``died_ms`` its own;
+    ``is_cut`` whether its bytes were too many for the topic and are not there.
     """
 
     partition: int
@@ -31,6 +41,7 @@ class Letter:
     group: str
     topic: str
     size: int
+    is_cut: bool
 
 
 def letter_of(record: Record) -> Letter:
@@ -46,6 +57,7 @@ def letter_of(record: Record) -> Letter:
         group=record.header(GROUP),
         topic=record.header(TOPIC),
         size=len(record.value or b"") + len(record.key or b""),
+        is_cut=is_without_bytes(record),
     )
 
 

@@ -12,7 +12,7 @@ from imagebus.errors import BusError, FrameError, TopicGoneError
 from imagebus.ledger import Ledger
 from imagebus.log import warn
 from imagebus.outcomes import Outcomes, Run, Runs
-from imagebus.outgoing import Outgoing
+from imagebus.outgoing import Outgoing, is_without_bytes, without_bytes
 from imagebus.record import Record
 
 MAX_PENDING = 128
@@ -57,7 +57,8 @@ class Delivery:
         self._failure: Exception | None = None
         self._keeps_notes = True
         self._pending_bytes = 0
-        self._refused: deque[tuple[Ledger, Record, str]] = deque()
+        self._refused: deque[tuple[Ledger, Record, str, Outgoing | None]] = deque()
+        """What the broker would not take, and why; the dead letter, where it was one."""
         self._to_resend: deque[tuple[Outgoing, Callable[[Exception | None], None]]] = deque()
         self._commit_due = 0.0
         self.finished: Counter[str] = Counter()
@@ -126,13 +127,14 @@ class Delivery:
 
     def _publish(self, ledger: Ledger, record: Record, outgoing: Sequence[Outgoing], outcome: str) -> None:
         # The ledger is that of the moment: meanwhile the partition may be gone, or be ours anew.
-        waiting, size, refused = len(outgoing), sum(item.size for item in outgoing), ""
+        waiting, size, refused = len(outgoing), sum(item.footprint for item in outgoing), ""
+        is_last = outcome == DEAD and is_without_bytes(outgoing[0])
         self._pending_bytes += size
 
         def acknowledged(error: Exception | None) -> None:
             nonlocal waiting, refused
             waiting -= 1
-            if isinstance(error, FrameError) and outcome != DEAD:
+            if isinstance(error, FrameError) and not is_last:
                 refused = str(error)
             elif error is not None:
                 self._failure = error if isinstance(error, BusError) else BusError(f"a dead letter: {error}")
@@ -142,7 +144,7 @@ class Delivery:
             if self._failure:
                 return
             if refused:
-                self._refused.append((ledger, record, refused))
+                self._refused.append((ledger, record, refused, outgoing[0] if outcome == DEAD else None))
             else:
                 self._done(ledger, record.offset, outcome)
 
@@ -163,14 +165,7 @@ class Delivery:
                 self.sent_bytes += item.size
             acknowledged(error)
 
-        self._publisher.send(
-            item.topic,
-            item.key,
-            item.value,
-            timestamp_ms=item.timestamp_ms,
-            headers=item.headers,
-            acknowledged=reported,
-        )
+        item.send(self._publisher, reported)
 
     def note_quiet(self) -> None:
         """Send the notes of what was skipped and filtered out since the last."""
@@ -237,8 +232,11 @@ class Delivery:
         for _ in range(len(self._to_resend)):
             self._send(*self._to_resend.popleft())
         while self._refused:
-            ledger, record, error = self._refused.popleft()
-            self._publish(ledger, record, [self._make_dead_letter(record, "refused", error)], DEAD)
+            ledger, record, error, letter = self._refused.popleft()
+            if letter:
+                warn(f"a dead letter goes without the record's bytes: {error}")
+                letter = without_bytes(letter, error)
+            self._publish(ledger, record, [letter or self._make_dead_letter(record, "refused", error)], DEAD)
 
     @property
     def partitions(self) -> list[int]:

@@ -16,18 +16,12 @@ from pydantic import AfterValidator, BeforeValidator, field_validator, model_val
 from imagebus import moment, program, start
 from imagebus.captured import CapturedOptions
 from imagebus.frame import LIVE, Frame
-from imagebus.options import Field
+from imagebus.options import Field, Name, legal_name
 from imagebus.start import Moment, Start
 from imagebus.topics import META, SOURCE, Topic, for_frames, legal
 from imagebus.version import VERSION
 
 Result = Frame | Iterable[Frame] | None
-
-
-def _name(value: str) -> str:
-    if not 1 <= len(value.encode()) <= 256:
-        raise ValueError("a name of 1 to 256 bytes is wanted")
-    return value
 
 
 def _freshness(value: str | float) -> float:
@@ -47,8 +41,7 @@ def _run_name() -> str:
     return f"replay-{at}"
 
 
-Name = Annotated[str, AfterValidator(_name)]
-Group = Annotated[str, AfterValidator(lambda value: value and _name(value))]
+Group = Annotated[str, AfterValidator(lambda value: value and legal_name(value))]
 Freshness = Annotated[float, BeforeValidator(_freshness)]
 
 
@@ -87,7 +80,7 @@ class FilterOptions(CapturedOptions):
     # A filter's own defaults may be declared as plain text; what it may hold is the same.
     _topics_are_legal = field_validator("input", "topic", check_fields=False)(legal)
     _topic_is_for_frames = field_validator("topic", check_fields=False)(for_frames)
-    _name_is_legal = field_validator("name", check_fields=False)(_name)
+    _name_is_legal = field_validator("name", check_fields=False)(legal_name)
 
     @model_validator(mode="after")
     def _no_cycle(self) -> Self:

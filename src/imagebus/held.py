@@ -102,8 +102,9 @@ class Held:
 
     def is_late(self, key: Key) -> bool:
         """Whether an answer comes too late, to a picture that was lost; true once for each."""
-        if not self._lost[key]:
-            self._lost.pop(key, None)
+        if key not in self._lost:
             return False
         self._lost[key] -= 1
+        if not self._lost[key]:
+            del self._lost[key]
         return True

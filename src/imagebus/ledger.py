@@ -7,9 +7,10 @@ from collections import Counter, deque
 import msgspec
 
 from imagebus import commit
-from imagebus.commit import EXPIRED, Range
+from imagebus.commit import EXPIRED
 from imagebus.connection import Assigned, Position
 from imagebus.ending import Ending
+from imagebus.moment import Range, within
 
 
 class Ledger:
@@ -46,8 +47,7 @@ class Ledger:
 
     def is_outside(self, timestamp_ms: int) -> bool:
         """Whether a bounded run is not of this capture time."""
-        begin, end = self.range
-        return (begin is not None and timestamp_ms < begin) or (end is not None and timestamp_ms >= end)
+        return not within(self.range, timestamp_ms)
 
     @property
     def log(self) -> str:
@@ -118,11 +118,6 @@ class Ledger:
     def next(self) -> int:
         """Return the first offset that is not finished."""
         return self._next
-
-    @property
-    def unfinished(self) -> int:
-        """Return how many records were received and wait for their outcome or for one before them."""
-        return len(self._open)
 
     def is_overtaken(self, offset: int) -> bool:
         """Whether a later record is finished already, so that it would be processed again after a change."""

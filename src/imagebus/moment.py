@@ -14,6 +14,8 @@ NOW_VARIABLE = "IMAGEBUS_NOW_MS"
 UNIX_MS = re.compile(r"\d{12,}")
 """From 1973 on; shorter numbers may be dates."""
 AGO = re.compile(r"-(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+Range = tuple[int | None, int | None]
+"""From when until when, Unix ms; None where there is no bound."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 LAST_MS = 253_402_300_799_999
@@ -45,6 +47,12 @@ def parse(value: str | int) -> int:
     if not 0 <= found <= LAST_MS:
         raise ValueError("a time from 1970 to 9999 is wanted")
     return found
+
+
+def within(span: Range, unix_ms: int) -> bool:
+    """Whether a moment lies in a range, whose end is not in it."""
+    begin, end = span
+    return (begin is None or unix_ms >= begin) and (end is None or unix_ms < end)
 
 
 def text(unix_ms: int) -> str:

@@ -20,12 +20,13 @@ from pydantic_settings import (
 )
 from pydantic_settings import CliPositionalArg as Positional
 
+from imagebus.codec import MAX_NAME_BYTES
 from imagebus.errors import ConfigurationError
 from imagebus.moment import AGO
 from imagebus.text import printable
 from imagebus.version import VERSION
 
-__all__ = ["BusOptions", "Field", "Options", "Positional"]
+__all__ = ["BusOptions", "Field", "Name", "Options", "Positional", "Text", "legal_name"]
 
 PREFIX = "IMAGEBUS_"
 EPILOG = "Each flag is also a variable: --some-flag is {prefix}SOME_FLAG."
@@ -89,7 +90,7 @@ class Options(BaseSettings):
         return found
 
 
-def _address(value: str) -> str:
+def _text(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:  # the client itself does not survive it
@@ -97,14 +98,30 @@ def _address(value: str) -> str:
     return value
 
 
+Text = Annotated[str, AfterValidator(_text)]
+
+
+def legal_name(value: str) -> str:
+    """Return the name unchanged.
+
+    Raises:
+        ValueError: it is too long for a frame, or empty.
+    """
+    if not 1 <= len(value.encode()) <= MAX_NAME_BYTES:
+        raise ValueError(f"a name of 1 to {MAX_NAME_BYTES} bytes is wanted")
+    return value
+
+
+Name = Annotated[Text, AfterValidator(legal_name)]
+"""Of a camera or a stage."""
+
+
 class BusOptions(Options):
     """The options of everything that talks to the broker."""
 
     shortcuts: ClassVar[dict[str, str]] = {"quiet": "q"}
 
-    kafka: Annotated[str, AfterValidator(_address)] = Field(
-        "localhost:9092", description="addresses of the broker, HOST:PORT, comma-separated"
-    )
+    kafka: Text = Field("localhost:9092", description="addresses of the broker, HOST:PORT, comma-separated")
     kafka_config: Path | None = Field(
         None, description="file of librdkafka properties (TLS, SASL ...), one key=value a line"
     )

@@ -6,12 +6,14 @@ import time
 from dataclasses import dataclass, replace
 
 from imagebus import codec, trace
+from imagebus.connection import Acknowledged, Publishing
 from imagebus.errors import FrameError
 from imagebus.frame import Frame
-from imagebus.record import Headers, Record
+from imagebus.record import HEADER_BYTES, Headers, Record, footprint
 from imagebus.topics import MAX_AHEAD_MS, dead_letters_of, meta_of
 
 MAX_HEADERS_BYTES = 64 * 1024
+ORIGINAL = "original."
 GROUP = "imagebus.group"
 STAGE = "imagebus.stage"
 TOPIC = "imagebus.topic"
@@ -37,8 +39,24 @@ class Outgoing:
 
     @property
     def size(self) -> int:
-        """Return how many bytes it holds."""
+        """Return how many bytes its value has."""
         return len(self.value or b"")
+
+    @property
+    def footprint(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        return footprint(self.key, self.value, self.headers)
+
+    def send(self, publisher: Publishing, acknowledged: Acknowledged) -> None:
+        """Hand it to a publisher, who tells once it is safe, or why it is not."""
+        publisher.send(
+            self.topic,
+            self.key,
+            self.value,
+            timestamp_ms=self.timestamp_ms,
+            headers=self.headers,
+            acknowledged=acknowledged,
+        )
 
     def of_log(self, log: str) -> Outgoing:
         """Return it with the id of the log that it came of, where that is known."""
@@ -92,6 +110,23 @@ _FRAME_TYPE = ("content-type", codec.CONTENT_TYPE.encode())
 _META_TYPE = ("content-type", codec.META_CONTENT_TYPE.encode())
 
 
+CUT = "imagebus.cut"
+"""On a dead letter without the bytes that it was: why."""
+
+
+def without_bytes(letter: Outgoing, why: str) -> Outgoing:
+    """Return a dead letter that the broker refused, with the facts alone: it is too large with its bytes."""
+    facts = [(name, value) for name, value in letter.headers if not name.startswith(ORIGINAL)]
+    return replace(
+        letter, key=None, value=b"", headers=(*facts, (CUT, why.encode("utf-8", "replace")[:1000]))
+    )
+
+
+def is_without_bytes(letter: Outgoing | Record) -> bool:
+    """Whether a dead letter is one of these."""
+    return any(name == CUT for name, _ in letter.headers)
+
+
 def dead_letter(record: Record, *, reason: str, error: str, stage: str, group: str) -> Outgoing:
     """Return the dead letter of a record: its key and bytes as they were, and why, in the headers.
 
@@ -107,9 +142,9 @@ def dead_letter(record: Record, *, reason: str, error: str, stage: str, group: s
     headers += origin(record, group)
     room = MAX_HEADERS_BYTES
     for name, value in record.headers:
-        room -= len(name) + len(value or b"")
+        room -= len(name) + len(value or b"") + HEADER_BYTES
         if room < 0:
             break
-        headers.append((f"original.{name}", value))
+        headers.append((f"{ORIGINAL}{name}", value))
     topic = dead_letters_of(record.topic)
     return Outgoing(topic, record.key, record.value, time.time_ns() // 1_000_000, tuple(headers))

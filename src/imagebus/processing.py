@@ -21,6 +21,8 @@ from imagebus.status import Status
 
 FAILURES_IN_A_ROW = 20
 MANY_HELD = 1000
+MOST_SOURCES = 100_000
+"""So many cameras of a partition are remembered."""
 
 
 class Processing:
@@ -259,7 +261,8 @@ class Processing:
         for item in items:
             known = self._sources.setdefault(item.record.partition, set())
             if item.frame.source not in known:
-                known.add(item.frame.source)
+                if len(known) < MOST_SOURCES:  # who makes a new name of each frame is told of, not remembered
+                    known.add(item.frame.source)
                 gained.add(item.frame.source)
         if gained:
             self._tell_sources(frozenset(gained), frozenset())
@@ -267,7 +270,7 @@ class Processing:
     def _tell_sources(self, gained: frozenset[str], lost: frozenset[str]) -> None:
         try:
             self._filter.sources(gained, lost)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FilterError(f"sources() of {self._options.name} failed: {_said(error)}") from error
 
     def lose(self, partitions: Collection[int]) -> None:
@@ -290,6 +293,7 @@ class Processing:
             self._finish(item, 0.0)
         self._drop(dropped)
         self._status.held = len(self._held)
+        self._warn_of_holds()
 
     def end(self) -> None:
         """Have the filter return what it held back; what it still keeps, is filtered out."""
@@ -303,7 +307,7 @@ class Processing:
     def _answer_held(self, name: str, call: Callable[[], Result]) -> None:
         try:
             frames = [frame_of(frame) for frame in _frames(call())]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FilterError(f"{name}() of {self._options.name} failed: {_said(error)}") from error
         for frame in frames:
             same = self._held.of(key_of(frame))
@@ -328,7 +332,7 @@ def _frames(result: Result) -> list[Frame]:
     return frames
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
     except Exception as worse:  # noqa: BLE001  a filter's own error may not know what to say

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 Headers = tuple[tuple[str, bytes], ...]
 
 
+HEADER_BYTES = 100
+"""What a header takes beside its name and value, at least."""
+
+
+def footprint(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Return about how many bytes a record takes in memory; whoever writes one may fill any part of it."""
+    parts = sum(len(name) + len(content or b"") + HEADER_BYTES for name, content in headers)
+    return len(key or b"") + len(value or b"") + parts
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A record and its place: topic, partition, offset; ``timestamp_ms`` is the capture time (Unix)."""
@@ -18,6 +28,11 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    @property
+    def footprint(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        return footprint(self.key, self.value, self.headers)
 
     def header(self, name: str) -> str:
         """Return the last header of that name as text, empty where there is none."""

@@ -92,23 +92,28 @@ class Runner:
             TooManyFailuresError: the filter failed on twenty frames in a row.
         """
         plan = self._prepare()
+        bounded = self._options.is_bounded
         if self._stopping:
+            self._refuse_to_stop()
             return
         self._filter.start()
-        bounded = self._options.is_bounded
         subscriber = self._bus.subscriber(self._input, self._options.group_id, plan, self, bounded=bounded)
         self.status.ready = True
         try:
             self._work_until_stopped(subscriber)
-            if bounded and self._stopping:
-                raise UnfinishedError(
-                    f"run {self._options.run_name} was stopped before its end; "
-                    f"give --run {self._options.run_name} to go on with it"
-                )
+            self._refuse_to_stop()
         finally:
             self.status.ready = False
             self._finish(subscriber)
             self._filter.stop()
+
+    def _refuse_to_stop(self) -> None:
+        """Raise where a bounded run was stopped: whoever waits for it goes on with what is half done."""
+        if self._options.is_bounded and self._stopping:
+            raise UnfinishedError(
+                f"run {self._options.run_name} was stopped before its end; "
+                f"give --run {self._options.run_name} to go on with it"
+            )
 
     def _prepare(self) -> start.Plan:
         """Make the output topics and wait for the input; return where a new group begins and ends."""
@@ -136,7 +141,7 @@ class Runner:
         return start.Plan(begin, self._options.is_bounded, self._options.topic, self._range)
 
     @property
-    def _range(self) -> commit.Range:
+    def _range(self) -> moment.Range:
         return self._options.from_ms, self._options.until_ms
 
     @property
@@ -197,9 +202,7 @@ class Runner:
     def _step(self, subscriber: Reading) -> None:
         if self._failure:
             raise self._failure
-        self._delivery.serve()
-        if positions := self._delivery.due():
-            subscriber.commit(positions)
+        self._keep_up(subscriber)
         self._read(subscriber)
         self._skip_stale()
         if not self._delivery.busy and (records := self._next_batch()):
@@ -212,12 +215,19 @@ class Runner:
             self._measured_at = time.monotonic()
             self.status.lag = self._delivery.lag(subscriber.ends())
 
+    def _keep_up(self, subscriber: Reading) -> None:
+        """Take acknowledgements in, and commit what is due."""
+        self._delivery.serve()
+        if positions := self._delivery.due():
+            subscriber.commit(positions)
+        self.status.stepped_ns = time.monotonic_ns()
+
     def _read(self, subscriber: Reading) -> None:
         """Take in what is there; of a live filter all of it, so that the newest of each source is known."""
-        if self._backlog.full or self._has_read_all:
-            # The group drops whoever is silent for minutes, as while the broker is away.
+        if self._backlog.full or self._has_read_all or self._delivery.busy:
+            # The group drops whoever is silent for minutes, as while nothing can be published.
             if time.monotonic() > self._read_at + LISTEN_EVERY_S:
-                self._take_in(subscriber.read(1, 0.0))
+                self._take_in(subscriber.listen())
             elif not self._backlog:
                 time.sleep(BETWEEN_LOOKS_S)
             return
@@ -226,10 +236,17 @@ class Runner:
             wait_s = min(wait_s, self._options.batch_wait)
         records = subscriber.read(100, wait_s)
         self._take_in(records)
-        while records and not self._backlog.full and not self._backlog.keeps_all:
+        while records and self._wants_more:
             self._skip_stale()
+            self._keep_up(subscriber)
             records = subscriber.read(100, 0.0)
             self._take_in(records)
+
+    @property
+    def _wants_more(self) -> bool:
+        """Whether to read on before any work: the newest of each source may be behind what is skipped."""
+        may = not self._backlog.full and not self._delivery.busy and not self._stopping
+        return may and not self._backlog.keeps_all
 
     @property
     def _has_read_all(self) -> bool:
@@ -262,7 +279,8 @@ class Runner:
     def _waits_for_batch(self) -> bool:
         """Whether there is something to do, but a fuller batch is worth waiting for."""
         backlog, most = self._backlog, self._options.batch
-        if not backlog or backlog.full or len(backlog) >= most or not self._options.batch_wait:
+        nothing_comes = self._has_read_all or not self._options.batch_wait
+        if not backlog or backlog.full or len(backlog) >= most or nothing_comes:
             self._batch_since = None
             return False
         self._batch_since = self._batch_since or time.monotonic()
@@ -284,7 +302,6 @@ class Runner:
 
     def _take_stock(self) -> None:
         status = self.status
-        status.stepped_ns = time.monotonic_ns()
         status.waiting = len(self._backlog)
         status.unacknowledged = self._delivery.pending
         status.published, status.published_bytes = self._delivery.sent, self._delivery.sent_bytes
@@ -404,7 +421,7 @@ class Runner:
         live = msgspec.structs.replace(left, end=None, range=(None, None))
         return replace(one, position=live.at(one.position.offset))
 
-    def _tell_of_other_range(self, ranges: set[commit.Range]) -> None:
+    def _tell_of_other_range(self, ranges: set[moment.Range]) -> None:
         if not self._options.is_bounded or self._told_range:
             return
         for found in ranges - {self._range}:

@@ -32,6 +32,7 @@ from opentelemetry.util.types import AttributeValue
 from imagebus import outgoing, trace
 from imagebus.frame import Frame
 from imagebus.log import warn
+from imagebus.mask import mask
 from imagebus.outgoing import Outgoing
 from imagebus.record import Record
 from imagebus.text import printable
@@ -154,7 +155,8 @@ class TellingExporter(SpanExporter):
         if fails != self._fails:
             self._fails = fails
             say = "cannot be sent; they are dropped, frames go on" if fails else "are sent again"
-            warn(f"spans to {os.environ.get(trace.ENDPOINTS[0]) or os.environ[trace.ENDPOINTS[1]]} {say}")
+            where = os.environ.get(trace.ENDPOINTS[0]) or os.environ[trace.ENDPOINTS[1]]
+            warn(f"spans to {mask(where)} {say}")
         return result
 
     def shutdown(self) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from imagebus import moment
-from imagebus.commit import Commit, Range
+from imagebus.commit import Commit
 from imagebus.connection import Offsets, Position
+from imagebus.moment import Range
 
 LATEST = "latest"
 EARLIEST = "earliest"

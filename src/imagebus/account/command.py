@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator
-from pydantic_settings import SettingsConfigDict
 
 from imagebus.account import report
 from imagebus.account.search import search
@@ -15,7 +14,7 @@ from imagebus.account.verdict import Verdict
 from imagebus.account.walk import Walk
 from imagebus.bus import Bus
 from imagebus.captured import CapturedOptions
-from imagebus.options import PREFIX, Field, Positional
+from imagebus.options import Field, Positional, Text
 from imagebus.topics import Topic, legal
 
 DESCRIPTION = """\
@@ -40,10 +39,8 @@ Also = Annotated[str, AfterValidator(_topics)]
 class AccountOptions(CapturedOptions):
     """What to account for."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_prefix_target="all")
-
     input: Positional[Topic] = Field(description="topic that the group reads")
-    group: str = Field(description="consumer group, as `imagebus topics` names it")
+    group: Text = Field(description="consumer group, as `imagebus topics` names it")
     also: Also = Field("", description="other topics that the group once wrote to, comma-separated")
     as_json: bool = Field(False, validation_alias="json", description="print JSON: one object a line")
     frames: bool = Field(False, description="name every frame, with its outcome")

@@ -10,13 +10,12 @@ from imagebus import commit
 from imagebus.bus import Bus
 from imagebus.commit import Commit
 from imagebus.connection import Position
-from imagebus.ending import LATE_MS
 from imagebus.errors import ConfigurationError
+from imagebus.moment import Range
 from imagebus.text import printable
 from imagebus.topics import meta_of
 
 SHOWN = 8
-Span = tuple[int | None, int | None]
 
 
 @dataclass(slots=True)
@@ -50,7 +49,7 @@ class Subject:
     input: str
     group: str
     log: str
-    span: Span
+    span: Range
     parts: dict[int, Part]
     outputs: list[str] = field(default_factory=list)
     uncommitted: list[int] = field(default_factory=list)
@@ -61,17 +60,13 @@ class Subject:
         return self.span == (None, None)
 
 
-def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -> Subject:
+def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Range) -> Subject:
     """Return what the group has committed of a topic, or of that topic's META where it reads this.
 
     Raises:
         ConfigurationError: there is no such topic or group, or the group does not read the topic.
     """
     there = bus.topics()
-    try:
-        group.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"no text: {group!r}", "--group") from None
     positions = bus.positions(group)
     if topic not in positions and meta_of(topic) in positions and meta_of(topic) in there:
         topic = meta_of(topic)  # a filter that needs no pixels
@@ -92,20 +87,18 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Span) -
     return Subject(topic, group, bus.log_id(topic), span, parts, outputs, uncommitted)
 
 
-def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Span) -> dict[int, Part]:
-    begin_ms, until_ms = span
+def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Range) -> dict[int, Part]:
+    begin_ms, _ = span
     parts = {}
     with bus.log(topic) as log:
         edges = log.edges()
         since = {} if begin_ms is None else log.since(begin_ms)
-        until = {} if until_ms is None else log.since(until_ms + LATE_MS)
     for partition, position in sorted(positions.items()):
         low, high = edges.get(partition, (0, 0))
         carried = commit.carried(position)
         of = carried or Commit(position.offset)
         first = max(of.begin, low, since.get(partition, 0))
-        end = min(position.offset, high, until.get(partition, high))
-        end = max(first, end)
+        end = max(first, min(position.offset, high))
         is_counted = carried is not None
         parts[partition] = Part(partition, position.offset, of, low, high, first, end, is_counted)
     return parts

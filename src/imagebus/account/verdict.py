@@ -48,7 +48,10 @@ class Verdict:
 
     def gone(self, part: Part) -> int:
         """Return how many offsets below the commit are no longer in the log."""
-        return max(0, min(part.first, part.offset) - part.commit.begin) if self.subject.is_whole else 0
+        if not self.subject.is_whole:
+            return 0
+        before = max(0, min(part.first, part.offset) - part.commit.begin)
+        return before + self.tallies[part.partition].cut
 
     def _judge(self, part: Part, tally: Tally) -> Iterator[str]:
         place = f"{self.subject.input}[{part.partition}]"

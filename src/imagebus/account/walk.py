@@ -12,6 +12,8 @@ import msgspec
 from imagebus.account.evidence import Evidence
 from imagebus.account.subject import Part, Subject
 from imagebus.bus import Bus, LogReader
+from imagebus.ending import Ending
+from imagebus.moment import within
 from imagebus.record import Record
 
 NO_EVIDENCE = "no evidence"
@@ -26,6 +28,7 @@ class Tally:
         outcomes: records by their last outcome.
         rivals: of those with evidence of several outcomes, how many could have each.
         gaps: offsets without a record.
+        cut: offsets that retention took during the walk.
         repeats: how many times records were published once more.
         several: records with evidence of several outcomes.
         without, without_ms: records without evidence: their offsets and capture times (Unix ms).
@@ -34,6 +37,7 @@ class Tally:
 
     walked: int = 0
     gaps: int = 0
+    cut: int = 0
     repeats: int = 0
     several: int = 0
     beyond: int = 0
@@ -76,24 +80,21 @@ class Walk:
 
     def _partition(self, log: LogReader, part: Part, evidence: Evidence, *, named: bool) -> Iterator[Named]:
         tally = self.tallies[part.partition]
-        first_seen = part.end
+        ending, expected = Ending(self._of.span[1]), part.first
         for record in log.read({part.partition: (part.first, part.end)}):
-            first_seen = min(first_seen, record.offset)
-            if not self._is_asked_for(record):
+            if ending.is_reached(record.key, record.timestamp_ms):
+                break
+            tally.cut += _cut(log, part, expected, record.offset)
+            expected = record.offset + 1
+            if not within(self._of.span, record.timestamp_ms):
                 continue
             outcome = self._take(tally, evidence, record)
             if named:
                 yield _named(record, outcome)
-        if log.edges()[part.partition][0] > part.first:
-            part.first = first_seen  # what retention took meanwhile is no gap, but no longer in the log
         if self._of.is_whole:
-            tally.gaps = part.end - part.first - tally.walked
+            tally.cut += _cut(log, part, expected, part.end)
+            tally.gaps = part.end - part.first - tally.walked - tally.cut
         tally.beyond = len(evidence.beyond)
-
-    def _is_asked_for(self, record: Record) -> bool:
-        begin, until = self._of.span
-        after = begin is None or record.timestamp_ms >= begin
-        return after and (until is None or record.timestamp_ms < until)
 
     def _take(self, tally: Tally, evidence: Evidence, record: Record) -> str:
         tally.walked += 1
@@ -108,6 +109,14 @@ class Walk:
             tally.several += 1
             tally.rivals.update(kinds)
         return outcome
+
+
+def _cut(log: LogReader, part: Part, expected: int, found: int) -> int:
+    """Return how many offsets retention took during the walk: no gaps, but no longer in the log."""
+    if found <= expected + 1:  # nothing is missing, or one: the mark of a transaction
+        return 0
+    low, _ = log.edges()[part.partition]
+    return max(0, min(low, found) - expected)
 
 
 def _named(record: Record, outcome: str) -> Named:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,11 @@ from imagebus.bus.client import (
     CONSUMING,
     Consumer,
     KafkaError,
-    TopicPartition,
     classifying,
-    poll,
-    record_of,
 )
 from imagebus.bus.offsets import LogOffsets
-from imagebus.errors import BrokerAwayError, BusError
+from imagebus.bus.ranges import Place, read_ranges
+from imagebus.errors import BusError
 from imagebus.record import Record
 
 if TYPE_CHECKING:
@@ -74,27 +71,13 @@ class LogReader:
         Raises:
             BusError: nothing came for some seconds; the broker is away or the log was cut.
         """
-        left = {partition: end for partition, (first, end) in ranges.items() if first < end}
-        self._consumer.assign([TopicPartition(self._topic, p, ranges[p][0]) for p in left])
-        quiet_since = time.monotonic()
-        while left:
-            for message in poll(self._consumer, 500, 0.2):
-                partition, error = message.partition(), message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    self._state.error(error)
-                    continue
-                quiet_since = time.monotonic()
-                if error is None and message.offset() < left.get(partition, 0):
-                    yield record_of(message)
-                at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
-                reached = message.offset() + (error is None)
-                if (error is None or at_end) and reached >= left.get(partition, reached + 1):
-                    del left[partition]
-            self._state.check()
-            if time.monotonic() > quiet_since + 2 * ANSWER_S:
-                raise BrokerAwayError(f"reading {self._topic}: nothing came for {2 * ANSWER_S:.0f} s")
-        self._consumer.unassign()
+        places = {(self._topic, partition): span for partition, span in ranges.items()}
+        yield from read_ranges(self._consumer, places, self._state, _never, 2 * ANSWER_S)
 
     def close(self) -> None:
         """End the connection."""
         self._consumer.close()
+
+
+def _never(_place: Place, _error: KafkaError) -> bool:
+    return False

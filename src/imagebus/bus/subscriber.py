@@ -71,6 +71,7 @@ class Subscriber:
         self._to_repeat: set[int] = set()
         self._repeat_at = 0.0
         self._read_at = time.monotonic()
+        self._paused = False
         self._final: dict[int, Position] = {}
 
     def _begin(self, consumer: Any) -> None:
@@ -85,6 +86,25 @@ class Subscriber:
         Raises:
             BusError: the broker refuses for good.
         """
+        if self._paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False
+        return self._poll(limit, timeout_s)
+
+    def listen(self) -> list[Record]:
+        """Hear what becomes of the group, without reading on; return the records that come all the same.
+
+        The group drops whoever does neither for minutes.
+
+        Raises:
+            BusError: the broker refuses for good.
+        """
+        if not self._paused:
+            self._consumer.pause(self._consumer.assignment())
+            self._paused = True
+        return self._poll(1, 0.0)
+
+    def _poll(self, limit: int, timeout_s: float) -> list[Record]:
         if self._is_late:
             time.sleep(NEWS_S)  # the client hears in its own thread that the group has gone on without us
         self._read_at = time.monotonic()
@@ -350,7 +370,8 @@ class Subscriber:
                     f"{log.topic}[{partition}]@{position.offset} was committed by another program or "
                     "version, without counts that are known here: going on there, counting anew"
                 )
-                position = self._beginning(log, partition, len(commits), position.offset)
+                plan = commit.read(self._beginning(log, partition, len(commits), None))
+                position = msgspec.structs.replace(plan, begin=position.offset).at(position.offset)
             assigned.append(Assigned(partition, position, edges[0]))
         if first:
             self._commit_within(first, ANSWER_S)

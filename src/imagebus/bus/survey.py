@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from imagebus.bus.availability import Availability
@@ -19,18 +18,13 @@ from imagebus.bus.client import (
     KafkaException,
     TopicPartition,
     classified,
-    poll,
-    record_of,
 )
+from imagebus.bus.ranges import Place, Ranges, read_ranges
 from imagebus.errors import BrokerAwayError
 from imagebus.record import Record
 
 if TYPE_CHECKING:
     from imagebus.bus.bus import Bus
-
-
-Place = tuple[str, int]
-"""A topic and a partition."""
 
 
 class Survey:
@@ -93,7 +87,7 @@ class Survey:
             raise why
         self.refused[topic] = str(why)
 
-    def read(self, ranges: Mapping[Place, tuple[int, int]], within_s: float = 60.0) -> Iterator[Record]:
+    def read(self, ranges: Ranges, within_s: float = 60.0) -> Iterator[Record]:
         """Yield the records of [first, end) of each place, in order within each.
 
         What is not read in time is left out: so are places that may not be read, noted in ``refused``.
@@ -101,31 +95,13 @@ class Survey:
         Raises:
             BrokerAwayError: nothing came for some seconds.
         """
-        left = {place: end for place, (first, end) in ranges.items() if first < end}
-        give_up = time.monotonic() + within_s
-        quiet_since = time.monotonic()
-        self._consumer.assign([TopicPartition(*place, ranges[place][0]) for place in left])
-        while left and time.monotonic() < give_up:
-            for message in poll(self._consumer, 500, 0.2):
-                quiet_since = time.monotonic()
-                place, error = (message.topic(), message.partition()), message.error()
-                if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    self._fail(left, place, error)
-                    continue
-                if error is None and message.offset() < left.get(place, 0):
-                    yield record_of(message)
-                if place in left and message.offset() + (error is None) >= left[place]:
-                    del left[place]
-            self._state.check()
-            if left and time.monotonic() > quiet_since + ANSWER_S:
-                raise BrokerAwayError(f"reading {next(iter(left))[0]}: nothing came for {ANSWER_S:.0f} s")
+        yield from read_ranges(self._consumer, ranges, self._state, self._gives_up, ANSWER_S, within_s)
 
-    def _fail(self, left: dict[Place, int], place: Place, error: KafkaError) -> None:
-        if place in left and error.code() in REFUSED_FOR_GOOD | NO_SUCH_TOPIC:
-            self.refused[place[0]] = f"{place[0]}: {error.str()}"
-            del left[place]
-        else:
-            self._state.error(error)
+    def _gives_up(self, place: Place, error: KafkaError) -> bool:
+        if error.code() not in REFUSED_FOR_GOOD | NO_SUCH_TOPIC:
+            return False
+        self.refused[place[0]] = f"{place[0]}: {error.str()}"
+        return True
 
     def close(self) -> None:
         """End the connection."""

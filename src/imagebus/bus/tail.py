@@ -104,11 +104,17 @@ class Tail:
                 self._state.answered()
                 records.append(record_of(message))
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                self._followed.discard((message.topic(), message.partition()))
+                self._forget(message.topic(), message.partition())
             else:
                 self._state.error(error)
         self._state.check()
         return records
+
+    def _forget(self, topic: str, partition: int) -> None:
+        """Follow a partition that is gone no longer: made anew, it is one to begin with."""
+        if (topic, partition) in self._followed:
+            self._followed.discard((topic, partition))
+            self._reader.incremental_unassign([TopicPartition(topic, partition)])
 
     @property
     def away(self) -> bool:

@@ -19,7 +19,8 @@ from imagebus.connection import Publishing
 from imagebus.dead_letter import Letter, again, letter_of
 from imagebus.errors import BrokerAwayError, BusError, ConfigurationError
 from imagebus.log import say, warn
-from imagebus.options import Field, Positional
+from imagebus.moment import within
+from imagebus.options import Field, Positional, Text
 from imagebus.outgoing import Outgoing
 from imagebus.record import Record
 from imagebus.replayed import Replayed
@@ -42,7 +43,7 @@ class ReplayOptions(CapturedOptions):
     """The options of ``imagebus dlq replay``."""
 
     topic: Positional[AnyTopic] = Field(description="topic that was read, or its TOPIC.DLQ")
-    group: str = Field(min_length=1, description="the group that failed, as `imagebus dlq list` names it")
+    group: Text = Field(min_length=1, description="the group that failed, as `imagebus dlq list` names it")
     reason: str = Field("", description="only those with this reason")
     __annotations__["from"] = "Moment"
     vars()["from"] = Field(None, description="only what died at this time or later")
@@ -58,6 +59,7 @@ class Chosen:
         self.letters: list[Letter] = []
         self.sent_before = 0
         self.too_large: list[Letter] = []
+        self.without_bytes = 0
         self.of_another_topic = 0
         self.of_group: list[tuple[int, int]] = []
         self.groups: Counter[str] = Counter()
@@ -117,6 +119,8 @@ def _choose(
             chosen.of_another_topic += 1
         elif place in replayed and not options.again:
             chosen.sent_before += 1
+        elif letter.is_cut:
+            chosen.without_bytes += 1
         elif _size_of(again(record, options.group)) > limit:
             chosen.too_large.append(letter)
         else:
@@ -132,9 +136,7 @@ def _size_of(out: Outgoing) -> int:
 
 
 def _is_wanted(letter: Letter, options: ReplayOptions) -> bool:
-    begin_ms, until_ms = options.from_ms, options.until_ms
-    in_time = begin_ms is None or letter.died_ms >= begin_ms
-    in_time &= until_ms is None or letter.died_ms < until_ms
+    in_time = within((options.from_ms, options.until_ms), letter.died_ms)
     return in_time and options.reason in ("", letter.reason)
 
 
@@ -157,6 +159,8 @@ def _plan(chosen: Chosen, options: ReplayOptions, target: str) -> Iterator[str]:
         largest = max(letter.size for letter in chosen.too_large)
         count = len(chosen.too_large)
         yield f"  {count} are larger than {target} takes (up to {size(largest)}): raise its max.message.bytes"
+    if chosen.without_bytes:
+        yield f"  {chosen.without_bytes} were too large as dead letters: their bytes are not there"
     if chosen.of_another_topic:
         yield f"  {chosen.of_another_topic} say that they are of another topic and are left out"
 
@@ -265,11 +269,4 @@ class Few:
                 self.refused += 1
                 warn(f"{record.topic}[{record.partition}]@{record.offset} is not sent: {error}")
 
-        self._publisher.send(
-            out.topic,
-            out.key,
-            out.value,
-            timestamp_ms=out.timestamp_ms,
-            headers=out.headers,
-            acknowledged=acknowledged,
-        )
+        out.send(self._publisher, acknowledged)

@@ -1,0 +1,136 @@
+"""What a stranger writes fills no memory and stops no filter; what ends half way is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagebus import Field, Filter, FilterOptions, Frame, FrameError
+from imagebus.backlog import ALL, Backlog
+from imagebus.connection import Acknowledged
+from imagebus.dead_letter import letter_of
+from imagebus.errors import FilterError, UnfinishedError
+from imagebus.filter import Result
+from imagebus.outgoing import dead_letter
+from imagebus.record import Headers, Record
+from imagebus.runner import Runner
+from imagebus.testing import MemoryBus, MemoryPublisher, make_frame
+
+MB = 1024 * 1024
+
+
+class Passing(Filter):
+    """Passes frames on."""
+
+    class Options(FilterOptions):
+        topic: str = Field("OUT")
+        name: str = Field("passing")
+
+    def process(self, frame: Frame) -> Result:
+        return frame
+
+
+def record(key: bytes = b"k", value: bytes = b"", headers: Headers = ()) -> Record:
+    return Record("IN", 0, 0, 0, key, value, headers)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        record(value=b"x" * MB),
+        record(key=b"x" * MB),
+        record(headers=(("x", b"x" * MB),)),
+        record(headers=(("", b""),) * (MB // 100 + 1)),
+    ],
+)
+def test_the_backlog_is_full_of_whatever_part_of_a_record_is_large(large: Record) -> None:
+    backlog = Backlog(ALL, max_bytes=4 * MB)
+    for _ in range(4):
+        assert not backlog.full
+        backlog.add(large)
+    assert backlog.full
+    assert backlog.take() is large
+    assert not backlog.full
+
+
+def test_a_dead_letter_carries_few_of_a_million_empty_headers() -> None:
+    letter = dead_letter(
+        record(headers=(("", b""),) * 1_000_000), reason="error", error="", stage="s", group="g"
+    )
+    assert len(letter.headers) < 1000
+
+
+class Small(MemoryBus):
+    """A bus whose dead letters may have 1,000 bytes at most."""
+
+    def publisher(self) -> MemoryPublisher:
+        return Refusing(self)
+
+
+class Refusing(MemoryPublisher):
+    """Refuses what is larger."""
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        *,
+        timestamp_ms: int,
+        headers: Headers,
+        acknowledged: Acknowledged,
+    ) -> None:
+        if topic.endswith(".DLQ") and len(value or b"") + len(key or b"") > 1000:
+            self._waiting.append(lambda _error: acknowledged(FrameError("too large", "refused")))
+        else:
+            super().send(
+                topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
+            )
+
+
+@pytest.mark.parametrize(("key", "value"), [(b"k", b"x" * 2000), (b"k" * 2000, b"x")])
+def test_a_dead_letter_that_the_broker_refuses_goes_without_the_bytes(
+    key: bytes, value: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus = Small()
+    bus.append("SOURCE_FRAME", key, value, headers=(("secret", b"s"),))
+    bus.put(make_frame(), "SOURCE_FRAME")
+    bus.run(Passing(Passing.Options.parse(["--freshness", "all", "--start", "earliest", "-q"])))
+    [found] = bus.log["SOURCE_FRAME.DLQ"]
+    assert (found.key, found.value) == (None, b"")
+    assert found.header("imagebus.reason") == "undecodable"
+    assert found.header("imagebus.cut") == "too large"
+    assert found.header("original.secret") == ""
+    assert letter_of(found).is_cut
+    assert len(bus.log["OUT"]) == 1
+    [position] = bus.commits.values()
+    assert position.offset == 2
+    assert "goes without the record's bytes: too large" in capsys.readouterr().err
+
+
+def test_a_bounded_run_that_is_stopped_before_it_begins_says_so() -> None:
+    bus = MemoryBus()
+    bus.put(make_frame(), "SOURCE_FRAME")
+    runner = Runner(Passing(Passing.Options.parse(["--from", "2020-01-01", "--run", "r"])), bus)
+    runner.stop()
+    with pytest.raises(
+        UnfinishedError, match="run r was stopped before its end; give --run r to go on with it"
+    ):
+        runner.run()
+    assert bus.commits == {}
+
+
+@pytest.mark.parametrize("method", ["end", "sources"])
+def test_whatever_ends_the_program_half_way_is_a_failure_of_the_filter(method: str) -> None:
+    def leave(*_: object) -> Result:
+        raise SystemExit(0)
+
+    class Leaving(Passing):
+        def process(self, frame: Frame) -> Result:
+            self.hold(frame)
+            return None
+
+    setattr(Leaving, method, leave)
+    bus = MemoryBus()
+    bus.put(make_frame(), "SOURCE_FRAME")
+    with pytest.raises(FilterError, match=rf"{method}\(\) of passing failed: SystemExit"):
+        bus.run(Leaving(Leaving.Options.parse(["--from", "2020-01-01", "--run", "r"])))
