@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import address
 import pytest
 import watch
 import wire
+
+from imagebus.kafka.probe import free_port
+from imagebus.kafka.process import die_with_parent
 
 HERE = Path(__file__).parent
 
@@ -107,11 +109,6 @@ def capture(where: object, pictures: int | None = None, within_s: float = 30.0, 
         return read(lambda seen: pictures is not None and len(seen.pictures) >= pictures, within_s)
 
 
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return int(probe.getsockname()[1])
-
-
 class RtspCamera:
     """A real RTSP server that can be killed and started again at the same address."""
 
@@ -122,9 +119,10 @@ class RtspCamera:
 
     def start(self) -> None:
         command = ["/usr/bin/python3", str(HERE / "rtsp_server.py"), str(self.port), *self._credentials]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
         assert self.process.stdout
         if self.process.stdout.readline() != b"ready\n":
+            self.kill()
             pytest.fail("the RTSP server needs Debian's python3-gi and gir1.2-gst-rtsp-server-1.0")
 
     def kill(self) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,31 +13,27 @@ from imagebus.connection import Assigned, Position
 from imagebus.frame import Frame
 from imagebus.record import Record
 from imagebus.start import EARLIEST, Plan
+from tests.programs import ROOT, Program
 
-PROGRAM = Path(__file__).parents[2] / "producer" / "producer.py"
+PROGRAM = ROOT / "producer" / "producer.py"
 NO_BROKER = "127.0.0.1:1"
 
 
-class Running:
-    """One producer.py, with what it wrote so far."""
+class Running(Program):
+    """One producer.py."""
 
-    def __init__(self, folder: Path, *arguments: object, environment: Mapping[str, str] = {}) -> None:
-        self._out, self._err = folder / "stdout.txt", folder / "stderr.txt"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), *map(str, arguments)],
-                stdout=out,
-                stderr=err,
-                env={**os.environ, **environment},
-            )
+    def __init__(self, folder: Path, *arguments: object, **environment: str) -> None:
+        super().__init__(folder, PROGRAM, *arguments, **environment)
 
     @property
-    def out(self) -> str:
-        return self._out.read_text()
+    def printed(self) -> str:
+        """Standard output so far."""
+        return self.out.decode()
 
     @property
-    def err(self) -> str:
-        return self._err.read_text()
+    def told(self) -> str:
+        """Standard error so far."""
+        return self.err.decode()
 
     @property
     def children(self) -> list[int]:
@@ -51,32 +43,27 @@ class Running:
     def wait_for(self, found: Callable[[], object], within_s: float = 30.0) -> None:
         deadline = time.monotonic() + within_s
         while not found():
-            assert self.process.poll() is None or found(), f"it ended: {self.out} {self.err}"
-            assert time.monotonic() < deadline, f"not in {within_s} s: {self.out[-500:]} {self.err[-500:]}"
+            assert self.alive or found(), f"it ended: {self.printed} {self.told}"
+            assert time.monotonic() < deadline, (
+                f"not in {within_s} s: {self.printed[-500:]} {self.told[-500:]}"
+            )
             time.sleep(0.02)
-
-    def end(self, signum: int | None = None, within_s: float = 30.0) -> int:
-        """Wait for its exit status, after a signal if one is given."""
-        if signum is not None:
-            self.process.send_signal(signum)
-        return self.process.wait(within_s)
 
 
 @contextmanager
-def running(folder: Path, *arguments: object, environment: Mapping[str, str] = {}) -> Iterator[Running]:
-    program = Running(folder, *arguments, environment=environment)
+def running(folder: Path, *arguments: object, **environment: str) -> Iterator[Running]:
+    program = Running(folder, *arguments, **environment)
     try:
         yield program
     finally:
-        if program.process.poll() is None:
-            program.process.send_signal(signal.SIGKILL)
-            program.process.wait()
+        if program.alive:
+            program.kill()
 
 
 def run(folder: Path, *arguments: object, within_s: float = 60.0) -> tuple[int, str, str]:
     """Return exit status, standard output and standard error."""
     with running(folder, *arguments) as program:
-        return program.end(within_s=within_s), program.out, program.err
+        return program.ends(within_s=within_s), program.printed, program.told
 
 
 class _Listener:

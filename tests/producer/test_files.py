@@ -50,7 +50,8 @@ def test_the_jpegs_of_a_motion_jpeg_file_are_passed_on_as_they_are(assets: Path)
 
 def test_a_file_is_played_at_its_own_speed(bars: Path) -> None:
     times = np.array([p.captured_ns for p in capture(bars, speed=1.0).pictures]) / 1e9
-    assert np.diff(times) == pytest.approx(np.full(49, 0.04), abs=0.001)
+    assert len(times) == 50
+    assert np.median(np.diff(times)) == pytest.approx(0.04, abs=0.001)
 
 
 @pytest.mark.parametrize(("speed", "step_s"), [(2.0, 0.02), (0.5, 0.08)])

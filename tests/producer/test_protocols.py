@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.producer.cameras import capture, capturing, ffmpeg, free_port
+from imagebus.kafka.probe import free_port
+from imagebus.kafka.process import die_with_parent
+from tests.producer.cameras import capture, capturing, ffmpeg
 from tests.producer.mjpeg_server import serving
 
 SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n"
@@ -88,7 +90,7 @@ def test_a_stream_over_udp_that_the_user_names_is_opened() -> None:
     where = f"udp://127.0.0.1:{free_port()}"
     stream = ["-re", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25", "-c:v", "mpeg2video", "-g", "5"]
     command = ["ffmpeg", "-v", "error", *stream, "-f", "mpegts", f"{where}?pkt_size=1316"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as sender:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent) as sender:
         try:
             with capturing(where) as read:
                 assert read(lambda seen: len(seen.pictures) >= 3).pictures

@@ -90,7 +90,7 @@ def gone(pid: int) -> bool:
 
 
 def started(program: Running) -> int:
-    program.wait_for(lambda: "320x240" in program.err)
+    program.wait_for(lambda: "320x240" in program.told)
     [child] = program.children
     return child
 
@@ -101,7 +101,7 @@ def test_the_capture_process_ends_with_the_producer_however_that_ends(
 ) -> None:
     with running(tmp_path, CAMERA, "--kafka", NO_BROKER) as program:
         child = started(program)
-        program.end(signum)
+        program.ends(signum)
         deadline = time.monotonic() + 5
         while not gone(child):
             assert time.monotonic() < deadline, "the capture process outlived its producer"
@@ -112,5 +112,5 @@ def test_an_interrupt_from_the_terminal_reaches_only_the_producer(tmp_path: Path
     with running(tmp_path, CAMERA, "--kafka", NO_BROKER) as program:
         child = started(program)
         assert os.getpgid(child) != os.getpgid(program.process.pid)
-        assert program.end(signal.SIGINT) == 130
-        assert "Traceback" not in program.err
+        assert program.ends(signal.SIGINT) == 130
+        assert "Traceback" not in program.told
