@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,27 +38,28 @@ class Folder:
     def keep(self, seen: Seen) -> Path:
         """Write a picture and its facts; return the picture's path.
 
-        The very picture saved before is not written again.
+        The very picture saved before, with the same facts, is not written again.
 
         Raises:
             ImagebusError: there is no room, or no right to write.
         """
         data = seen.frame.image if seen.frame else seen.record.value or b""
-        stem, kind = _stem(seen), "jpg" if seen.frame else "bin"
+        facts = json.dumps(seen.plain, indent=1).encode()
         try:
-            path = self._write_new(stem, kind, data)
-            facts = json.dumps(seen.plain, indent=1).encode()
-            self._write(path.with_suffix(".json"), facts)
+            return self._write_new(_stem(seen), {"jpg" if seen.frame else "bin": data, "json": facts})
         except OSError as error:
             raise ImagebusError(f"--save {self._path}: {error.strerror}") from error
-        return path
 
-    def _write_new(self, stem: str, kind: str, data: bytes) -> Path:
+    def _write_new(self, stem: str, content: dict[str, bytes]) -> Path:
+        """Write files under one stem, by ending; return the path of the first."""
         for number in range(1, MOST_OF_A_NAME):
-            path = self._path / f"{stem}{'' if number == 1 else f'_{number}'}.{kind}"
-            if self._write(path, data) or _holds(path, data):
-                return path
-        raise ImagebusError(f"--save {self._path}: {stem}.{kind} is there {MOST_OF_A_NAME} times")
+            name = stem if number == 1 else f"{stem}_{number}"
+            files = {self._path / f"{name}.{ending}": data for ending, data in content.items()}
+            if not all(_holds(path, data) for path, data in files.items() if os.path.lexists(path)):
+                continue
+            if all(self._write(path, data) or _holds(path, data) for path, data in files.items()):
+                return next(iter(files))
+        raise ImagebusError(f"--save {self._path}: {stem} is there {MOST_OF_A_NAME} times")
 
     def _write(self, path: Path, data: bytes) -> bool:
         """Write a file that is not there yet; false where it is."""
