@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.children import children, cpu_s, tree, wait_for
 from bench.detector import written
 from bench.pictures import SIZES, mean_kb, prepare
+from bench.play import play
 from bench.report import Report, parser, ratio, spread
 
 MOST = 1.1
@@ -78,9 +78,7 @@ def main() -> None:
     options.add_argument("--size", choices=SIZES, default="720p")
     options.add_argument("--fps", type=float, default=64, help="frames a second of all cameras together")
     options.add_argument("--seconds", type=float, default=10)
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        run(asked, kafka, Path(work)).publish(asked)
+    play(run, options.parse_args())
 
 
 if __name__ == "__main__":

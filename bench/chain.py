@@ -6,15 +6,15 @@ The detector decodes and reports ten fixed boxes; the redaction blacks two of th
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.journey import Bare, Found, Load, OnBus, Side, Stage, travel
 from bench.pictures import SIZES, mean_kb, prepare
+from bench.play import play
 from bench.report import Report, parser, percentile, ratio, spread
 
 LEAST_RATE = 0.8
@@ -72,9 +72,7 @@ def main() -> None:
     options.add_argument("--steady", type=int, default=60, help="frames at the steady rate a run")
     options.add_argument("--fps", type=float, default=10)
     options.add_argument("--burst", type=int, default=600, help="frames as fast as they go a run")
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        run(asked, kafka, Path(work)).publish(asked)
+    play(run, options.parse_args())
 
 
 if __name__ == "__main__":

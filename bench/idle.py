@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from pathlib import Path
 
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.children import ROOT, children, cpu_s, tree, wait_for
 from bench.model import choose_model
+from bench.play import play
 from bench.report import Report, parser
 
 MOST_PERCENT = 1.0
@@ -55,13 +55,11 @@ def _services(options: argparse.Namespace, topics: list[str]) -> dict[str, tuple
 
 def main() -> None:
     """Run the benchmark."""
-    options = parser(__doc__, rounds=1)
+    options = parser(__doc__, rounds=1, video=False)
     options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--model", help="model of imageaiProcessor")
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        os.environ.pop("IMAGEBUS_METRICS_PORT", None)
-        run(asked, kafka, Path(work)).publish(asked)
+    os.environ.pop("IMAGEBUS_METRICS_PORT", None)
+    play(run, options.parse_args())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ def describe() -> dict[str, str]:
     return {
         "CPU": f"{_after('/proc/cpuinfo', 'model name')}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{int(_after('/proc/meminfo', 'MemTotal').split()[0]) / 1024**2:.0f} GiB",
-        "kernel": platform.release(),
         "Python": platform.python_version(),
         "broker": f"Apache Kafka {KAFKA} on {_java()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),

@@ -1,6 +1,6 @@
 """The same roles on imagebus: its camera, its filters, its publisher and its reader.
 
-python -m bench.on_bus source|relay|boxes|receiver|produce|consume --kafka ADDRESS ...
+python -m bench.on_bus source|cameras|relay|boxes|receiver|produce|consume --kafka ADDRESS ...
 """
 
 from __future__ import annotations

@@ -19,11 +19,12 @@ from bench import machine
 RESULTS = Path(__file__).parent / "results"
 
 
-def parser(description: str | None, rounds: int = 3) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark has."""
+def parser(description: str | None, rounds: int = 3, *, video: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with the options that benchmarks share; ``video`` where pictures are taken from one."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--rounds", type=int, default=rounds, help=f"pairs of runs (default {rounds})")
-    made.add_argument("--video", type=Path, help="take the pictures from this file")
+    if video:
+        made.add_argument("--video", type=Path, help="take the pictures from this file")
     made.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON")
     made.add_argument("--markdown", action="store_true", help="print the table as markdown")
     return made

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.children import ROOT, Children, children, cpu_s, rss_mb, tree
 from bench.model import choose_model
 from bench.pictures import choose_video
+from bench.play import play
 from bench.report import Report, parser
 from imagebus.log import warn
 from imagebus.topics import IMAGEAI, REDACTION, SOURCE, meta_of
@@ -124,8 +124,7 @@ def main() -> None:
     asked = options.parse_args()
     if asked.warm_up is None:
         asked.warm_up = asked.minutes / 6
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        run(asked, kafka, Path(work)).publish(asked)
+    play(run, asked)
 
 
 if __name__ == "__main__":

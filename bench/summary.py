@@ -35,7 +35,7 @@ def _machine(reports: list[dict[str, Any]]) -> str:
     first = reports[0]["machine"]
     lines = [f"- {name}: {value}" for name, value in first.items() if name != "load"]
     for report in reports:
-        apart = {name: value for name, value in report["machine"].items() if value != first[name]}
+        apart = {name: value for name, value in report["machine"].items() if value != first.get(name, value)}
         others = [f"{name} {value}" for name, value in apart.items() if name != "load"]
         lines.append(f"- {', '.join([report['name'], *others])}: load {report['machine']['load']}")
     return "\n".join(["## Machine\n", *lines, ""])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import random
-import tempfile
 from pathlib import Path
 from statistics import median
 
 from bench import java_tools
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.children import children
+from bench.play import play
 from bench.report import Report, parser, ratio, spread
 
 LEAST = 0.8
@@ -71,13 +71,11 @@ def _report(options: argparse.Namespace, found: dict[str, dict[str, list[Found]]
 
 def main() -> None:
     """Run the benchmark."""
-    options = parser(__doc__)
+    options = parser(__doc__, video=False)
     options.add_argument("--bytes", type=int, default=120_000, help="of a record")
     options.add_argument("--count", type=int, default=4000, help="records a run")
     options.add_argument("--no-java", action="store_true", help="leave Kafka's own tools out")
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        run(asked, kafka, Path(work)).publish(asked)
+    play(run, options.parse_args())
 
 
 if __name__ == "__main__":
