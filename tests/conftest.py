@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 from imagebus.folders import checkout
 from imagebus.kafka.local import LocalBroker
-from imagebus.kafka.probe import free_port
 from imagebus.kafka.process import Process, die_with_parent
-from imagebus.kafka.state import read
+from imagebus.kafka.state import State, read
 from tests.broker import begin
 
 # Where tests run in the background of a script, SIGINT is ignored, and so it would be in all they start.
@@ -31,6 +31,12 @@ IMAGEBUS = Path(sys.executable).with_name("imagebus")
 START_S = 120.0
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark whoever asks for the broker."""
+    if {"kafka", "new_broker"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker("kafka")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take minutes, so that the others fill the time beside them."""
     minutes = {item.path for item in items if item.get_closest_marker("slow")}
@@ -42,9 +48,9 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.port = 0  # any that is free, and from then on the same
         self.start()
+        self.address = f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it and wait until it answers; after a kill, with the same records."""
@@ -60,13 +66,18 @@ class Broker:
             if self.child.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the broker did not start:\n{(self.folder / 'start.txt').read_text()}")
             time.sleep(0.05)
+        self.port = self._state.port
+
+    @property
+    def _state(self) -> State:
+        state = read(self.folder)
+        assert state is not None
+        return state
 
     @property
     def process(self) -> Process:
         """The Java process itself."""
-        state = read(self.folder)
-        assert state is not None
-        return state.process
+        return self._state.process
 
     def kill(self) -> None:
         """Kill it as a power cut would, without a word."""
@@ -105,6 +116,18 @@ def new_broker(tmp_path: Path) -> Iterator[Callable[[], Broker]]:
     yield make
     for broker in made:
         broker.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=os.environ.get("IMAGEBUS_CHROMIUM", "/usr/bin/chromium"),
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+        )
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

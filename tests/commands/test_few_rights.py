@@ -13,7 +13,7 @@ from tests.commands.conftest import Command, letter, said, sent
 from tests.conftest import Broker
 from tests.delivery.test_rights import Guarded
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 TOPIC, GROUP = ResourceType.TOPIC, ResourceType.GROUP
 
 

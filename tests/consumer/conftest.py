@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import re
 import select
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPMessage, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from imagebus import codec, jpeg
 from imagebus.bus import Bus
@@ -30,7 +32,15 @@ assert ROOT is not None
 CONSUMER = ROOT / "consumer"
 sys.path.insert(0, str(CONSUMER))  # as for the program, whose modules lie beside it
 NO_KAFKA = "127.0.0.1:1"
-START_S = 30
+START_S = END_S = 30
+
+
+class Answer(NamedTuple):
+    """What the server answered."""
+
+    status: int
+    headers: HTTPMessage
+    body: bytes
 
 
 class PageServer:
@@ -58,9 +68,24 @@ class PageServer:
             ready, _, _ = select.select([self.child.stdout], [], [], max(0, deadline - time.monotonic()))
             piece = os.read(self.child.stdout.fileno(), 4096) if ready else b""
             if not piece:
+                self.child.kill()
                 pytest.fail(f"the page did not start: {self.said}")
             self.said += piece.decode()
         return found[1]
+
+    def trusting(self) -> ssl.SSLContext:
+        """A client's context that trusts the server's own certificate and nothing else."""
+        return ssl.create_default_context(cafile=str(self.data / "certificate" / "localhost.pem"))
+
+    def get(self, path: str = "/", **headers: str) -> Answer:
+        """Ask for a page; in the names of headers, an underscore stands for a hyphen."""
+        connection = HTTPSConnection("localhost", self.port, timeout=START_S, context=self.trusting())
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", path, headers=named)
+        response = connection.getresponse()
+        answer = Answer(response.status, response.headers, response.read())
+        connection.close()
+        return answer
 
     def memory_mb(self) -> float:
         """Resident memory of the server."""
@@ -71,13 +96,13 @@ class PageServer:
         return len(list(Path(f"/proc/{self.child.pid}/task").iterdir()))
 
     def stop(self) -> int:
-        """End it in order, within the two seconds that a user waits; return its exit status.
-
-        Whatever clients did, no traceback may be in its log.
-        """
+        """End it in order; return its exit status. Whatever clients did, no traceback may be in its log."""
         if self.child.poll() is None:
             self.child.terminate()
-        status = self.child.wait(2)
+        try:
+            status = self.child.wait(END_S)
+        finally:
+            self.child.kill()  # nothing, where it has ended
         assert self.child.stdout is not None
         self.said += self.child.stdout.read().decode()
         self.child.stdout.close()
@@ -178,17 +203,6 @@ def page_server(built_page: None, tmp_path: Path) -> Iterator[Callable[..., Page
     for server in started:
         if server.child.poll() is None:
             server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=os.environ.get("IMAGEBUS_CHROMIUM", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-dev-shm-usage"],
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 import numpy as np
-import pytest
 
 from .conftest import Camera, PageServer
 from .test_pacing import TOPIC, Client
-
-pytestmark = pytest.mark.kafka
 
 CROWD = 60
 KEPT_MB = 300
@@ -19,9 +17,9 @@ KEPT_MB = 300
 
 
 def test_a_crowd_that_stalls_on_large_frames_takes_bounded_memory_and_stops_nobody(
-    kafka: str, built_page: None, tmp_path_factory: pytest.TempPathFactory
+    kafka: str, page_server: Callable[..., PageServer]
 ) -> None:
-    server = PageServer(kafka, tmp_path_factory.mktemp("data"))
+    server = page_server(kafka)
     camera = Camera(kafka, TOPIC, "cam0")
     picture = camera.frame(np.random.default_rng(1).integers(0, 255, (2300, 2800, 3), np.uint8))
     assert len(picture.image) > 7_000_000

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import struct
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 
 import numpy as np
 import pytest
 
 from .conftest import Camera, PageServer
-
-pytestmark = pytest.mark.kafka
 
 TOPIC = "pacing"
 
@@ -24,10 +22,9 @@ class Client:
     """A Socket.IO client over a bare TLS socket, so that it can misbehave."""
 
     def __init__(self, server: PageServer) -> None:
-        context = ssl.create_default_context(cafile=str(server.data / "certificate" / "localhost.pem"))
         plain = socket.create_connection(("localhost", server.port), 10)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 * 1024)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        self.socket = server.trusting().wrap_socket(plain, server_hostname="localhost")
         self.socket.sendall(
             b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
             b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -97,18 +94,18 @@ class Client:
 
 
 @pytest.fixture
-def noisy(kafka: str) -> Camera:
-    """A camera of incompressible pictures, about 200 KB each."""
+def camera(kafka: str) -> Camera:
+    """The camera that all clients watch."""
     return Camera(kafka, TOPIC, "cam0")
 
 
 def test_who_never_acknowledges_gets_one_frame_and_the_others_go_on(
-    kafka: str, built_page: None, noisy: Camera, tmp_path_factory: pytest.TempPathFactory
+    kafka: str, camera: Camera, page_server: Callable[..., PageServer]
 ) -> None:
-    server = PageServer(kafka, tmp_path_factory.mktemp("data"))
-    picture = noisy.frame(np.random.default_rng(1).integers(0, 255, (400, 500, 3), np.uint8))
+    server = page_server(kafka)
+    picture = camera.frame(np.random.default_rng(1).integers(0, 255, (400, 500, 3), np.uint8))
     assert len(picture.image) > 150_000
-    with ExitStack() as stack, noisy.playing(lambda: picture, fps=20):
+    with ExitStack() as stack, camera.playing(lambda: picture, fps=20):
         lively, mute = (stack.enter_context(closing(Client(server))) for _ in range(2))
         lively.watch()
         assert lively.frames(30, acknowledge=True, enough=3), "the topic is followed"
@@ -132,12 +129,12 @@ def test_who_never_acknowledges_gets_one_frame_and_the_others_go_on(
 
 
 def test_who_leaves_or_stops_reading_amid_a_picture_leaves_nothing_in_the_log(
-    kafka: str, built_page: None, noisy: Camera, tmp_path_factory: pytest.TempPathFactory
+    kafka: str, camera: Camera, page_server: Callable[..., PageServer]
 ) -> None:
-    server = PageServer(kafka, tmp_path_factory.mktemp("data"))
-    picture = noisy.frame(np.random.default_rng(1).integers(0, 255, (2000, 2500, 3), np.uint8))
+    server = page_server(kafka)
+    picture = camera.frame(np.random.default_rng(1).integers(0, 255, (2000, 2500, 3), np.uint8))
     assert len(picture.image) > 4_000_000, "more than the sockets between hold"
-    with ExitStack() as stack, noisy.playing(lambda: picture, fps=1):
+    with ExitStack() as stack, camera.playing(lambda: picture, fps=1):
         lively = stack.enter_context(closing(Client(server)))
         lively.watch()
         assert lively.frames(30, acknowledge=True, enough=1), "the topic is followed"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 import time
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from imagebus.camera import CameraPublisher
 from imagebus.frame import Frame
 from imagebus.testing import make_frame, run_filter
 from tests.imageai.average_precision import Labelled
+from tests.programs import IMAGEAI, running
 
-PROGRAM = Path(__file__).parents[2] / "imageai" / "imageaiProcessor.py"
 EVERYTHING = ("--confidence", "0.001")
 LEAST_AP50 = {"yolov3-tiny": 0.43, "yolox": 0.50}
 
@@ -76,7 +75,6 @@ def test_decoding_no_larger_than_the_model_sees_costs_no_accuracy(
     assert reduced_ap == pytest.approx(whole_ap, abs=0.01)
 
 
-@pytest.mark.kafka
 @pytest.mark.e2e
 def test_the_models_find_as_much_through_kafka(
     labelled: Labelled, model: tuple[str, float], kafka: str, tmp_path: Path
@@ -95,16 +93,15 @@ def test_the_models_find_as_much_through_kafka(
     for path in labelled.images.values():
         camera.publish(path.read_bytes())
     assert camera.close(30) == 0
-    command = [sys.executable, str(PROGRAM), "-i", source, "-t", target, "--kafka", kafka, *EVERYTHING]
-    command += ["--model", name, "--start", "earliest", "--freshness", "all", "--quiet"]
+    flags = ["-i", source, "-t", target, "--kafka", kafka, *EVERYTHING]
+    flags += ["--model", name, "--start", "earliest", "--freshness", "all", "--quiet"]
     frames: list[Frame] = []
-    with subprocess.Popen(command) as program:
+    with running(tmp_path, IMAGEAI, *flags) as program:
         while len(frames) < len(labelled.images) and time.monotonic() < deadline:
-            assert program.poll() is None, "it ended before it had seen all pictures"
+            assert program.alive, f"it ended before it had seen all pictures: {program.err.decode()}"
             frames += [codec.decode(record.value or b"") for record in tail.read(1.0)]
-        program.terminate()
+        assert program.ends(signal.SIGTERM) == 0
     tail.close()
-    assert program.returncode == 0
     assert sorted(frame.sequence for frame in frames) == list(range(len(labelled.images)))
     found = {number: frame.detections for number, frame in by_picture(labelled, frames).items()}
     _, ap50 = labelled.score(found)

@@ -11,8 +11,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it exports 
     ResourceType,
 )
 
-pytestmark = pytest.mark.kafka
-
 
 def test_a_topic_gets_four_partitions_by_default(kafka: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})

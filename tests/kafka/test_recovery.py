@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from tests.conftest import Broker
 
-pytestmark = pytest.mark.kafka
 COUNT = 200
 
 

@@ -35,6 +35,13 @@ class Clone:
         self.tools = place / "tools"
         self.user = ""
         self.ports = (free_port(), free_port())
+        try:
+            self._make()
+        except BaseException:
+            self._forget()
+            raise
+
+    def _make(self) -> None:
         for folder in (self.home, self.tools):
             folder.mkdir()
         self._collect_tools()
@@ -109,12 +116,17 @@ class Clone:
         }
 
     def remove(self) -> None:
-        """Stop what runs, and remove the user."""
-        self.run("stop.sh", timeout_s=120)
-        left = self.processes()
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
+        """Stop what runs, and remove the user and the folder."""
+        try:
+            self.run("stop.sh", timeout_s=120)
+        finally:
+            left = self.processes()
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            self._forget()
+        assert not left, "stop.sh ends everything"
+
+    def _forget(self) -> None:
         if self.user:
             subprocess.run(["userdel", "--force", self.user], check=False)
         shutil.rmtree(self.place)
-        assert not left, "stop.sh ends everything"
