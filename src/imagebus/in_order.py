@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from math import inf
 from operator import attrgetter
 
 from imagebus.bus import Place, Survey
+from imagebus.ending import Ending
 from imagebus.record import Record
 
 MOST = 200
@@ -14,7 +16,11 @@ by_time = attrgetter("timestamp_ms", "partition", "offset")
 
 
 def in_order(
-    survey: Survey, begin: Mapping[Place, int], end: Mapping[Place, int], most: int = MOST
+    survey: Survey,
+    begin: Mapping[Place, int],
+    end: Mapping[Place, int],
+    most: int = MOST,
+    until_ms: int | None = None,
 ) -> Iterator[Record]:
     """Yield the records from ``begin`` to before ``end`` of each place by capture time.
 
@@ -23,7 +29,9 @@ def in_order(
 
     Args:
         most: so many records are held in memory, nearly.
+        until_ms: what was captured later is not wanted: a place is read no further than any such is expected.
     """
+    endings = {place: Ending(until_ms) for place in begin}
     at = {place: min(first, end[place]) for place, first in begin.items() if place in end}
     time_ms, step_ms = _first_ms(survey, at, end), 1000
     while any(at[place] < end[place] for place in at):
@@ -39,8 +47,8 @@ def in_order(
         time_ms += step_ms
         if count < most // 4:
             step_ms *= 2
-        yield from _slice(survey, at, until, most)
-        at = until
+        over = yield from _slice(survey, at, until, most, endings)
+        at = {place: end[place] if place in over else until[place] for place in at}
 
 
 def _count(begin: Mapping[Place, int], end: Mapping[Place, int]) -> int:
@@ -49,16 +57,25 @@ def _count(begin: Mapping[Place, int], end: Mapping[Place, int]) -> int:
 
 def _first_ms(survey: Survey, at: Mapping[Place, int], end: Mapping[Place, int]) -> int:
     first = {place: (offset, offset + 1) for place, offset in at.items() if offset < end[place]}
-    return max(0, min((record.timestamp_ms for record in survey.read(first)), default=0))
+    return max(0, min((record.timestamp_ms for record in survey.read(first, inf)), default=0))
 
 
 def _slice(
-    survey: Survey, begin: Mapping[Place, int], end: Mapping[Place, int], most: int
-) -> Iterator[Record]:
-    """Yield a slice, in pieces where it is too large to be sorted as a whole."""
-    at = dict(begin)
-    while open_places := [place for place in at if at[place] < end[place]]:
+    survey: Survey,
+    begin: Mapping[Place, int],
+    end: Mapping[Place, int],
+    most: int,
+    endings: Mapping[Place, Ending],
+) -> Generator[Record, None, set[Place]]:
+    """Yield a slice, in pieces where it is too large to be sorted as a whole; return which are over."""
+    at, over = dict(begin), set[Place]()
+    while open_places := [place for place in at if at[place] < end[place] and place not in over]:
         share = max(1, most // len(open_places))
         piece = {place: (at[place], min(at[place] + share, end[place])) for place in open_places}
-        yield from sorted(survey.read(piece), key=by_time)
+        found = list(survey.read(piece, inf))
+        for record in found:
+            if endings[place := (record.topic, record.partition)].is_reached(record.key, record.timestamp_ms):
+                over.add(place)
+        yield from sorted(found, key=by_time)
         at |= {place: until for place, (_, until) in piece.items()}
+    return over

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import signal
 import time
+from collections.abc import Iterator, Mapping
+from math import inf
 from pathlib import Path
 
-from imagebus.bus import Bus
+from imagebus.bus import Bus, Place, Survey
+from imagebus.commands.show import _followed
+from imagebus.errors import BrokerAwayError
 from imagebus.in_order import in_order
-from tests.broker import PICTURE, Put, fresh, make_topic, picture, put
+from imagebus.record import Record
+from tests.broker import PICTURE, Put, fresh, make_topic, picture, put, transaction
 from tests.commands.conftest import TYPE, Command, hop, meta_sent, said, sent
 from tests.conftest import IMAGEBUS
 from tests.programs import Program
@@ -51,6 +57,83 @@ def test_from_and_until_are_exact_and_merge_the_partitions_by_time(kafka: str, i
     flags = ("--from", began_ms + 10_000, "--count", 3, "--json")
     found = [json.loads(line)["sequence"] for line in said(imagebus("show", topic, *flags))]
     assert found == [1000, 1001, 1002]
+
+
+def test_the_newest_are_as_many_as_asked_for_also_where_the_log_has_gaps(
+    kafka: str, imagebus: Command
+) -> None:
+    topic = make_topic(kafka, fresh("GAPS"), 2)
+    put(kafka, topic, [sent(n, 1, age_s=30) for n in range(3)])
+    for n in range(3, 9):  # every frame is followed by an offset without a record
+        transaction(kafka, topic, [sent(n, 0, age_s=20)], commit=True)
+    for n in range(9, 21):
+        transaction(kafka, topic, [sent(n, 0)], commit=False)
+
+    for count in (1, 3, 6, 8):
+        lines = said(imagebus("show", topic, "--count", count, "--json"))
+        assert [json.loads(line)["sequence"] for line in lines] == list(range(9 - count, 9))
+
+
+def test_a_camera_whose_clock_is_ahead_hides_no_frame_of_the_range(kafka: str, imagebus: Command) -> None:
+    topic = make_topic(kafka, fresh("AHEAD"))
+    now_ms = time.time_ns() // 1_000_000
+    ahead = sent(99, age_s=-3600 * 14, source="ahead")
+    put(kafka, topic, [ahead, *(sent(n, age_s=60 - 10 * n) for n in range(5))])
+
+    flags = ("--from", now_ms - 70_000, "--until", now_ms - 35_000, "--json")
+    assert [json.loads(line)["sequence"] for line in said(imagebus("show", topic, *flags))] == [0, 1, 2]
+
+
+def test_a_range_is_read_until_no_more_of_it_is_expected(kafka: str) -> None:
+    topic = make_topic(kafka, fresh("ENDING"))
+    now_ms = time.time_ns() // 1_000_000
+    minutes = [0, 1, 2, 8, 1, 9, 19, *[30] * 20, 1]  # the last comes too late, by the camera's own clock
+    put(kafka, topic, [sent(n, captured_ns=(now_ms + m * 60_000) * 10**6) for n, m in enumerate(minutes)])
+
+    with Bus(kafka).survey() as survey:
+        edges = {(topic, 0): 0}, {(topic, 0): len(minutes)}
+        found = [record.offset for record in in_order(survey, *edges, 8, now_ms + 5 * 60_000)]
+    assert {0, 1, 2, 4} <= set(found) <= set(range(20))
+
+
+class Slow(Survey):
+    """A link on which a time to read within is never enough."""
+
+    def read(self, ranges: Mapping[Place, tuple[int, int]], within_s: float = 60.0) -> Iterator[Record]:
+        return super().read(ranges, within_s if within_s == inf else 0.0)
+
+
+def test_a_slow_link_leaves_no_frame_out(kafka: str) -> None:
+    topic = make_topic(kafka, fresh("SLOW"))
+    put(kafka, topic, [sent(n) for n in range(20)])
+    with Slow(Bus(kafka)) as survey:
+        begin, end = {(topic, 0): 0}, {(topic, 0): 20}
+        assert [record.offset for record in in_order(survey, begin, end, 7)] == list(range(20))
+        followed = itertools.islice(_followed(survey, begin, 7), 20)
+        assert [record.offset for record in followed] == list(range(20))
+
+
+class Breaking(Survey):
+    """A survey whose broker goes away, once, in the middle of a piece."""
+
+    broke = False
+
+    def read(self, ranges: Mapping[Place, tuple[int, int]], within_s: float = 60.0) -> Iterator[Record]:
+        for number, record in enumerate(super().read(ranges, within_s)):
+            if number == 3 and not self.broke:
+                self.broke = True
+                raise BrokerAwayError("away")
+            yield record
+
+
+def test_follow_shows_no_frame_twice_after_an_outage(kafka: str) -> None:
+    topic = make_topic(kafka, fresh("OUTAGE"))
+    put(kafka, topic, [sent(n) for n in range(20)])
+    survey = Breaking(Bus(kafka))
+    with survey:
+        followed = itertools.islice(_followed(survey, {(topic, 0): 0}, 8), 20)
+        assert [record.offset for record in followed] == list(range(20))
+        assert survey.broke
 
 
 def test_clocks_that_are_wrong_cost_order_but_neither_records_nor_memory(kafka: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from pydantic import AfterValidator
 from imagebus import topics
 from imagebus.bus import Bus, Place, Survey
 from imagebus.captured import CapturedOptions
+from imagebus.ending import LATE_MS
 from imagebus.errors import BrokerAwayError, BusError
 from imagebus.in_order import in_order
 from imagebus.log import say, warn
@@ -21,15 +24,13 @@ from imagebus.options import Field, Positional
 from imagebus.record import Record
 from imagebus.saved import Folder
 from imagebus.seen import see
-from imagebus.topics import meta_of
+from imagebus.topics import MAX_AHEAD_MS, meta_of
 
 ABOUT = """\
 Print a line for each frame of a topic: capture time, source, sequence, size, what was found, the stages it
 passed. Without --from, --until and --follow: the newest ten.
 """
 NEWEST = 10
-LATE_MS = 60_000
-"""How much later than its neighbours a frame may come to the log and still be found before --until."""
 LOOK_EVERY_S = 0.2
 MOST_PICTURES = 50
 
@@ -150,18 +151,41 @@ def in_range(
     begin = {place: low for place, (low, _) in edges.items()}
     begin_ms, until_ms = options.from_ms, options.until_ms
     if begin_ms is None and until_ms is None:
-        count = options.count or newest
-        begin = {place: max(low, high - count) for place, (low, high) in edges.items()}
-        extra = sum(end[place] - begin[place] for place in begin) - count
-        yield from itertools.islice(in_order(survey, begin, end, most), max(0, extra), None)
+        yield from _newest(survey, edges, options.count or newest, most)
         return
     if begin_ms is not None:
         begin |= survey.since(begin, begin_ms)
     if until_ms is not None:
-        end |= survey.since(end, until_ms + LATE_MS)
-    for record in in_order(survey, begin, end, most):
+        end |= survey.since(end, until_ms + MAX_AHEAD_MS + LATE_MS)
+    for record in in_order(survey, begin, end, most, until_ms):
         after = begin_ms is None or record.timestamp_ms >= begin_ms
         if after and (until_ms is None or record.timestamp_ms < until_ms):
+            yield record
+
+
+def _newest(
+    survey: Survey, edges: Mapping[Place, tuple[int, int]], count: int, most: int
+) -> Iterator[Record]:
+    """Yield the newest records; where offsets have none, it is looked further back until there are enough."""
+    end = {place: high for place, (_, high) in edges.items()}
+    begin = {place: max(low, high - count) for place, (low, high) in edges.items()}
+    while True:
+        newest: deque[tuple[Place, int]] = deque(maxlen=count)  # not the records: pictures are large
+        found: Counter[Place] = Counter()
+        for record in in_order(survey, begin, end, most):
+            place = (record.topic, record.partition)
+            newest.append((place, record.offset))
+            found[place] += 1
+        few = [place for place in begin if found[place] < count and begin[place] > edges[place][0]]
+        if not few:
+            break
+        begin |= {place: max(edges[place][0], 4 * begin[place] - 3 * end[place]) for place in few}
+    wanted = set(newest)
+    first: dict[Place, int] = {}
+    for place, offset in newest:
+        first[place] = min(offset, first.get(place, offset))
+    for record in in_order(survey, first, end, most):
+        if ((record.topic, record.partition), record.offset) in wanted:
             yield record
 
 
@@ -173,7 +197,9 @@ def _followed(survey: Survey, at: dict[Place, int], most: int) -> Iterator[Recor
             for place, (low, high) in survey.edges(at).items():
                 begin = min(max(at[place], low), high)
                 for first in range(begin, high, most):
-                    yield from survey.read({place: (first, min(first + most, high))})
+                    for record in survey.read({place: (first, min(first + most, high))}, inf):
+                        at[place] = record.offset + 1
+                        yield record
                 at[place] = high
             told = False
         except BrokerAwayError as error:
