@@ -52,6 +52,7 @@ def test_list_counts_by_reason_stage_and_group(kafka: str, imagebus: Command) ->
         assert counts == {("error", a, "stage"): 2, ("refused", a, "stage"): 1, ("error", b, "stage"): 1}
     assert any(a in line for line in said(imagebus("dlq", "list", topic)))
     assert said(imagebus("dlq", "list", fresh("NONE")), 1) == []
+    assert said(imagebus("dlq", "list", make_topic(kafka, fresh("NONE")), "--json")) == []
 
 
 def test_show_tells_why_and_save_keeps_pictures_and_bytes(

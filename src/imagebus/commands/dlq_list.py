@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
     if not names:
         if topic not in there:
             raise BusError(f"there is no topic {topic} on {options.kafka}")
-        say("[]" if options.as_json else f"no dead letters of {topic}")
+        if not options.as_json:
+            say(f"no dead letters of {topic}")
         return 0
     with bus.survey() as survey:
         for name in names:
