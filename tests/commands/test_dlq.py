@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +129,9 @@ def test_without_yes_it_asks_on_a_terminal_and_refuses_elsewhere(kafka: str, ima
     for answer, status, sent_now in (("n", 1, 0), ("y", 0, 1)):
         ours, theirs = pty.openpty()
         command = [str(IMAGEBUS), "dlq", "replay", topic, "--group", group, "--kafka", kafka]
-        with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, text=True) as child:
-            os.write(ours, f"{answer}\n".encode())
-            out, _ = child.communicate(timeout=60)
-        assert (child.returncode, len(read_all(kafka, topic))) == (status, sent_now), out
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, len(read_all(kafka, topic))) == (status, sent_now), done.stdout
         os.close(ours)
         os.close(theirs)
 
@@ -231,7 +231,10 @@ def test_a_broker_that_has_just_started_is_waited_for(new_broker: Callable[[], B
     kafka = new_broker().address
     topic = with_letters(kafka, lambda topic: [letter(topic, fresh("g")) for _ in range(10)])
     command = [str(IMAGEBUS), "dlq", "list", topic, "--json", "--kafka", kafka]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(5)]
-    for child in children:
-        out, _ = child.communicate(timeout=60)
-        assert (child.returncode, out.count("\n")) == (0, 10)
+
+    def ask(_: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    with ThreadPoolExecutor(5) as threads:
+        for done in threads.map(ask, range(5)):
+            assert (done.returncode, done.stdout.count("\n")) == (0, 10)

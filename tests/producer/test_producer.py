@@ -16,6 +16,7 @@ import pytest
 
 from imagebus import jpeg
 from imagebus.kafka.probe import free_port
+from imagebus.kafka.process import die_with_parent
 from tests.producer.cameras import RtspCamera
 from tests.producer.mjpeg_server import serving
 from tests.producer.programs import NO_BROKER, PROGRAM, Running, frames_on, records_on, run, running
@@ -185,12 +186,15 @@ def test_a_reader_of_the_lines_who_has_enough_stops_the_producer_in_order(
     command = [sys.executable, str(PROGRAM), CAMERA, "-f", "1", "-t", topic, "--kafka", kafka]
     with (
         (tmp_path / "err.txt").open("wb") as err,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err) as program,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, preexec_fn=die_with_parent) as program,
     ):
-        assert program.stdout
-        program.stdout.readline()
-        program.stdout.close()
-        assert program.wait(20) == 0
+        try:
+            assert program.stdout
+            program.stdout.readline()
+            program.stdout.close()
+            assert program.wait(20) == 0
+        finally:
+            program.kill()
     assert b"Traceback" not in (tmp_path / "err.txt").read_bytes()
 
 
