@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.broker import Broker, broker
+from bench.broker import Broker
 from bench.children import ROOT, children, cpu_s, tree, wait_for
 from bench.model import choose_model
 from bench.pictures import SIZES, mean_kb, prepare
+from bench.play import play
 from bench.report import Report, parser, ratio, spread
 from imagebus import codec
 from imagebus.topics import meta_of
@@ -107,9 +107,7 @@ def main() -> None:
     options.add_argument("--size", choices=SIZES, default="720p")
     options.add_argument("--count", type=int, default=400, help="frames a run")
     options.add_argument("--model", help="model of imageaiProcessor")
-    asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imagebus-bench-") as work, broker() as kafka:
-        run(asked, kafka, Path(work)).publish(asked)
+    play(run, options.parse_args())
 
 
 if __name__ == "__main__":
