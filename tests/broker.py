@@ -11,15 +11,28 @@ from typing import Any
 
 import msgpack
 import numpy as np
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from imagebus import jpeg
 from imagebus.connection import Position
 from imagebus.record import Record
+from tests.programs import wait_for
 
 LARGE = 64 * 1024 * 1024
 Identity = tuple[str, str, int]
+NO_COORDINATOR = {
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,40 @@ def put(kafka: str, topic: str, puts: Iterable[Put]) -> list[tuple[int, int]]:
             producer.poll(0.01)
     assert producer.flush(60) == 0
     return [places[number] for number in range(len(places))]
+
+
+def transaction(kafka: str, topic: str, puts: Iterable[Put], *, commit: bool) -> None:
+    """Put records in one transaction, committed or not: either leaves an offset without a record."""
+    producer = Producer({"bootstrap.servers": kafka, "transactional.id": fresh("t"), "log_level": 2})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for one in puts:
+        producer.produce(topic, one.value, one.key, one.partition, timestamp=one.timestamp_ms)
+    producer.flush(30)
+    (producer.commit_transaction if commit else producer.abort_transaction)(30)
+
+
+def cut(kafka: str, topic: str, partition: int, offset: int) -> None:
+    """Remove all records below an offset, as retention would."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    place = TopicPartition(topic, partition, offset)
+    admin.delete_records([place])[place].result(10)
+
+
+def delete_topic(kafka: str, topic: str, *, wait: bool = True) -> None:
+    """Delete a topic and wait until it is gone."""
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.delete_topics([topic])[topic].result(10)
+    if wait:
+        wait_for(lambda: topic not in topics(kafka), f"{topic} gone")
+
+
+def commit_as(kafka: str, group: str, topic: str, positions: Mapping[int, Position]) -> None:
+    """Commit for a group as another program would: positions by partition."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2})
+    places = [TopicPartition(topic, p, one.offset, one.metadata) for p, one in positions.items()]
+    consumer.commit(offsets=places, asynchronous=False)
+    consumer.close()
 
 
 class Feeder:
@@ -159,6 +206,7 @@ class Reader:
                 "log_level": 2,
                 "group.id": "tests.reader",
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.message.max.bytes": LARGE,
             }
@@ -190,10 +238,17 @@ class Reader:
             ends[partition] = high if high > low else 0
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
             for message in self._consumer.consume(100, 0.05):
-                assert message.error() is None, message.error()
-                self.records.append(record := _record(message))
-                self._next[record.partition] = record.offset + 1
+                self._take(message)
         return self.records
+
+    def _take(self, message: Any) -> None:
+        error, partition, offset = message.error(), message.partition(), message.offset()
+        if error is None:
+            self.records.append(_record(message))
+            self._next[partition] = offset + 1
+        else:
+            assert error.code() == KafkaError._PARTITION_EOF, error
+            self._next[partition] = offset  # beyond the mark that ends a transaction, which is no message
 
     def close(self) -> None:
         """End the connection."""
@@ -240,8 +295,10 @@ class Commits:
     def now(self) -> dict[int, Position]:
         """Return the committed positions by partition; those without a commit are left out."""
         try:
-            found = self._consumer.committed(self._places, timeout=10)
-        except KafkaException:
+            found = self._consumer.committed(self._places, timeout=30)
+        except KafkaException as error:
+            if error.args[0].code() not in NO_COORDINATOR:
+                raise
             return {}  # the broker has only just started: nobody asked for a group before
         return {p.partition: Position(p.offset, p.metadata or "") for p in found if p.offset >= 0}
 

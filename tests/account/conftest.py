@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -24,7 +24,19 @@ from imagebus.bus import Bus
 from imagebus.connection import Position
 from imagebus.filter import Filter
 from imagebus.runner import Runner
-from tests.broker import Put, committed, frame_put, fresh, make_topic, plain_frame, put, topics
+from tests.broker import (
+    Put,
+    commit_as,
+    committed,
+    cut,
+    delete_topic,
+    frame_put,
+    fresh,
+    make_topic,
+    plain_frame,
+    put,
+    transaction,
+)
 from tests.conftest import IMAGEBUS
 from tests.filters.every_outcome import EveryOutcome
 from tests.programs import wait_for
@@ -133,42 +145,19 @@ def scene(kafka: str) -> Callable[..., Scene]:
 @pytest.fixture
 def remove(kafka: str) -> Callable[[str, int, int], None]:
     """Remove all records below an offset by hand: ``remove(topic, partition, offset)``."""
-
-    def gone(topic: str, partition: int, offset: int) -> None:
-        admin = AdminClient({"bootstrap.servers": kafka})
-        place = TopicPartition(topic, partition, offset)
-        admin.delete_records([place])[place].result(10)
-
-    return gone
+    return partial(cut, kafka)
 
 
-@pytest.fixture
-def transaction(kafka: str) -> Callable[..., None]:
-    """Put records in one transaction, committed or not: either leaves an offset without a record."""
-
-    def send(topic: str, puts: Sequence[Put], *, commit: bool) -> None:
-        producer = Producer({"bootstrap.servers": kafka, "transactional.id": fresh("t"), "log_level": 2})
-        producer.init_transactions(30)
-        producer.begin_transaction()
-        for one in puts:
-            producer.produce(topic, one.value, one.key, one.partition, timestamp=one.timestamp_ms)
-        producer.flush(30)
-        (producer.commit_transaction if commit else producer.abort_transaction)(30)
-
-    return send
+@pytest.fixture(name="transaction")
+def a_transaction(kafka: str) -> Callable[..., None]:
+    """Put records in one transaction: ``transaction(topic, puts, commit=False)``."""
+    return partial(transaction, kafka)
 
 
 @pytest.fixture
 def forge(kafka: str) -> Callable[[str, str, int, Position], None]:
     """Commit for a group that nobody runs: ``forge(group, topic, partition, position)``."""
-
-    def commit(group: str, topic: str, partition: int, position: Position) -> None:
-        consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2})
-        place = TopicPartition(topic, partition, position.offset, position.metadata)
-        consumer.commit(offsets=[place], asynchronous=False)
-        consumer.close()
-
-    return commit
+    return lambda group, topic, partition, position: commit_as(kafka, group, topic, {partition: position})
 
 
 @pytest.fixture
@@ -190,10 +179,4 @@ def alter(kafka: str) -> Callable[..., None]:
 @pytest.fixture
 def delete(kafka: str) -> Callable[[str], None]:
     """Delete a topic and wait until it is gone."""
-
-    def gone(topic: str) -> None:
-        admin = AdminClient({"bootstrap.servers": kafka})
-        admin.delete_topics([topic])[topic].result(10)
-        wait_for(lambda: topic not in topics(kafka), f"{topic} to be gone")
-
-    return gone
+    return partial(delete_topic, kafka)

@@ -7,13 +7,13 @@ import subprocess
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from imagebus.bus import Bus
 from imagebus.commit import Commit
+from imagebus.connection import Position
 from imagebus.overview import rate_of
-from tests.broker import Put, fresh, make_topic, put
+from tests.broker import Put, commit_as, fresh, make_topic, put
 from tests.commands.conftest import TYPE, Command, hop, meta_sent, said, sent
 from tests.conftest import IMAGEBUS
 
@@ -21,13 +21,6 @@ from tests.conftest import IMAGEBUS
 def views(imagebus: Command, *flags: str) -> dict[str, dict[str, Any]]:
     lines = said(imagebus("topics", "--json", *flags))
     return {view["topic"]: view for view in map(json.loads, lines)}
-
-
-def commit(kafka: str, group: str, topic: str, offset: int) -> None:
-    """Commit as another client would."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2})
-    consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
-    consumer.close()
 
 
 def test_a_topic_is_told_with_class_sources_frames_rate_age_lag_and_dead_letters(
@@ -41,7 +34,7 @@ def test_a_topic_is_told_with_class_sources_frames_rate_age_lag_and_dead_letters
     put(kafka, topic, frames)
     put(kafka, f"{topic}.META", [meta_sent(n, p, age, source=f"cam{p}") for n, p, age in many])
     put(kafka, f"{topic}.DLQ", [Put(b"x")] * 3)
-    commit(kafka, group, topic, 15)
+    commit_as(kafka, group, topic, {0: Position(15)})
 
     view = views(imagebus)[topic]
 
@@ -130,7 +123,7 @@ def test_hostile_names_of_groups_and_sources_are_printable_and_no_line_is_long(
 ) -> None:
     topic, evil = make_topic(kafka, fresh("A-TOPIC-WITH-A-RATHER-LONG-NAME-OF-ITS-OWN")), "\x1b[31mred\n"
     put(kafka, topic, [sent(source="\x1b[2J\u202ecam")])
-    commit(kafka, evil + "x" * 200, topic, 1)
+    commit_as(kafka, evil + "x" * 200, topic, {0: Position(1)})
 
     for flags in ((), ("--json",), ("--all",)):
         result = imagebus("topics", *flags)
