@@ -13,7 +13,6 @@ from typing import Any
 
 import msgpack
 import pytest
-from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]
 
 from imagebus.commit import Commit, read
@@ -23,6 +22,7 @@ from tests.broker import (
     Put,
     Reader,
     committed,
+    cut,
     frame_put,
     fresh,
     identities,
@@ -31,9 +31,11 @@ from tests.broker import (
     put,
     read_all,
     topics,
+    transaction,
 )
 from tests.delivery.conftest import Run
 from tests.programs import ROOT, wait_for
+from tests.seed import seed
 
 pytestmark = pytest.mark.kafka
 SLOW = pytest.mark.slow
@@ -125,9 +127,7 @@ def flags(topic: str, out: str, run_name: str, *more: object) -> tuple[object, .
 def test_a_range_gives_exactly_its_frames_of_all_cameras_though_they_came_late(
     kafka: str, run: Run, first: float | None, last: float | None
 ) -> None:
-    seed = random.randrange(2**32)
-    print(f"seed {seed}")
-    arrivals = night(random.Random(seed))
+    arrivals = night(random.Random(seed()))
     topic, out = old_topic(kafka), fresh("out")
     put_frames(kafka, topic, arrivals)
     asked: list[object] = [] if first is None else ["--from", at(first)]
@@ -250,24 +250,12 @@ def test_a_topic_that_never_had_a_frame_is_done_at_once(kafka: str, run: Run) ->
 @pytest.mark.parametrize("last", ["aborted", pytest.param("committed", marks=SLOW)])
 def test_gaps_that_transactions_leave_in_the_log_stop_no_run(kafka: str, run: Run, last: str) -> None:
     topic, out = old_topic(kafka, partitions=2), fresh("out")
-    producer = Producer(
-        {"bootstrap.servers": kafka, "log_level": 2, "transactional.id": topic, "linger.ms": 0}
-    )
-    producer.init_transactions(30)
-    kept, sequence = [], 0
+    kept: list[int] = []
     for turn in range(6):
         is_kept = (turn % 2 == 0) == (last == "aborted")
-        producer.begin_transaction()
-        for _ in range(5):
-            one = frame_put(frame(sequence, sequence))
-            producer.produce(topic, one.value, one.key, sequence % 2, timestamp=one.timestamp_ms)
-            kept += [sequence] if is_kept else []
-            sequence += 1
-        producer.flush(30)
-        if is_kept:
-            producer.commit_transaction(30)
-        else:
-            producer.abort_transaction(30)
+        numbers = range(5 * turn, 5 * turn + 5)
+        transaction(kafka, topic, [frame_put(frame(n, n), n % 2) for n in numbers], commit=is_kept)
+        kept += numbers if is_kept else []
     assert run(*flags(topic, out, "r", "--from", at(0), "--until", at(1000))).ends() == 0
     assert sorted(sequence for _, _, sequence in identities(read_all(kafka, out))) == kept
     found = commits(kafka, topic, out, "r", 2)
@@ -287,10 +275,7 @@ def test_what_retention_took_of_a_range_is_counted_as_expired(
     wait_for(lambda: len(written.read()) > 5, "some frames")
     assert program.ends(signal.SIGTERM) == 1
     done = len(written.read())
-    admin = AdminClient({"bootstrap.servers": kafka})
-    [deleted] = admin.delete_records([TopicPartition(topic, 0, 100)]).values()
-    deleted.result(10)
-
+    cut(kafka, topic, 0, 100)
     assert done < 100
     assert run(*again).ends() == 0
     assert written.sequences() == [*range(done), *range(100, 150)]
