@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from imagebus import Field, Filter, FilterOptions, Frame
+from imagebus import Frame
+
+sys.path.append(str(Path(__file__).parents[2]))  # where it runs as a program
+from tests.filters.scripted import Scripted
 
 HELD = 4
 
 
-class EveryOutcome(Filter):
-    """Pass frames on, filter them out, fail, or hold them back for a while, as they ask for."""
-
-    class Options(FilterOptions):
-        delay_ms: float = Field(0.0, description="time that each frame takes")
-
-    options: Options
+class EveryOutcome(Scripted):
+    """Hold frames back for a while, too, as they ask for."""
 
     def start(self) -> None:
+        super().start()
         self._waiting: list[Frame] = []
 
     def process(self, frame: Frame) -> Frame | Sequence[Frame] | None:
-        time.sleep(self.options.delay_ms / 1000)
-        match frame.attributes.get("test.do", "pass"):
-            case "pass":
-                return frame
-            case "drop":
-                return None
-            case "double":
-                return [frame, frame]
-            case "fail":
-                raise ValueError("asked to fail")
-            case "swell":
-                return frame.with_attributes({"test.ballast": b"x" * 60_000})
+        match frame.attributes.get("test.do"):
             case "hold":
                 self.hold(frame)
                 self._waiting.append(frame)
                 return self._release() if len(self._waiting) >= HELD else None
             case "release":
                 return [*self._release(), frame]
-        raise AssertionError(frame.attributes)
+        return super().process(frame)
 
     def process_batch(self, frames: Sequence[Frame]) -> Sequence[Frame | Sequence[Frame] | None]:
         before = list(self._waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -14,13 +15,16 @@ class Scripted(Filter):
     class Options(FilterOptions):
         delay_ms: float = Field(0.0, description="time that each frame takes")
         start_s: float = Field(0.0, description="time that the start takes, as with a large model")
+        tell: bool = Field(False, description="say on standard error what begins: the start, and each frame")
 
     options: Options
 
     def start(self) -> None:
+        self._tell("starting")
         time.sleep(self.options.start_s)
 
     def process(self, frame: Frame) -> Frame | Sequence[Frame] | None:
+        self._tell(f"processing {frame.sequence}")
         time.sleep(self.options.delay_ms / 1000)
         match frame.attributes.get("test.do", "pass"):
             case "pass":
@@ -34,6 +38,10 @@ class Scripted(Filter):
             case "swell":
                 return frame.with_attributes({"test.ballast": b"x" * 60_000})
         raise AssertionError(frame.attributes)
+
+    def _tell(self, what: str) -> None:
+        if self.options.tell:
+            print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
