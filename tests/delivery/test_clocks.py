@@ -12,14 +12,13 @@ from typing import Any
 import msgpack
 import pytest
 
-from imagebus.commit import counts_of
 from tests.broker import Reader, committed, fresh, make_topic
 from tests.delivery.cameras import cameras
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, counts, every_frame, group
 from tests.programs import ROOT, Program, wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 Shoot = Callable[..., Program]
 CAMERAS = Path(__file__).with_name("cameras.py")
 HOUR_S = 3600
@@ -81,19 +80,12 @@ def frames_of(reader: Reader) -> list[dict[str, Any]]:
     return found
 
 
-def counts(kafka: str, topic: str, out: str) -> Counter[str]:
-    sums: Counter[str] = Counter()
-    for position in committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4).values():
-        sums.update(counts_of(position))
-    return sums
-
-
 def test_cameras_an_hour_ahead_and_behind_lose_nothing_and_starve_nobody(
     kafka: str, run: Run, outcome: Outcome, shoot: Shoot, tmp_path: Path
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 4, **KEPT), make_topic(kafka, fresh("out"), 4, **KEPT)
     program = run("-i", topic, "-t", out, "-n", "f", "--delay-ms", "100")
-    wait_for(lambda: len(committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)) == 4, "the start")
+    wait_for(lambda: len(committed(kafka, group(topic, out), topic, 4)) == 4, "the start")
     ahead_s = {"right": 0, "ahead": HOUR_S, "behind": -HOUR_S}
     shooting = [shoot(topic, name, 10, Clock(tmp_path, offset)) for name, offset in ahead_s.items()]
     written, taken = outcome(out), outcome(topic)
@@ -104,10 +96,10 @@ def test_cameras_an_hour_ahead_and_behind_lose_nothing_and_starve_nobody(
     wait_for(lambda: len(shares()) == 3 and min(shares().values()) >= 15, "frames of all", 90, 0.5)
     assert [camera.ends(signal.SIGTERM) for camera in shooting] == [0, 0, 0]
     produced = len(taken.read())
-    wait_for(lambda: counts(kafka, topic, out).total() >= produced, "all outcomes")
+    wait_for(lambda: counts(kafka, topic, out, 4).total() >= produced, "all outcomes")
     assert program.ends(signal.SIGTERM) == 0
 
-    found = counts(kafka, topic, out)
+    found = counts(kafka, topic, out, 4)
     print(produced, found, shares())
     assert found.total() == produced
     assert set(found) == {"output", "skipped.stale"}
@@ -127,7 +119,7 @@ def test_a_clock_that_is_set_begins_an_epoch_and_time_never_goes_back_within_one
     kafka: str, run: Run, outcome: Outcome, shoot: Shoot, tmp_path: Path
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 1, **KEPT), make_topic(kafka, fresh("out"), 1, **KEPT)
-    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    program = run(*every_frame(topic, out))
     clock = Clock(tmp_path, 0)
     camera = shoot(topic, "cam", 20, clock)
     taken, written = outcome(topic), outcome(out)
@@ -163,7 +155,7 @@ def test_a_filter_with_a_wrong_clock_that_is_then_set_gives_every_camera_its_sha
     topic, out = make_topic(kafka, fresh("in"), 4), fresh("out")
     clock = Clock(tmp_path, ahead_s)
     program = run("-i", topic, "-t", out, "-n", "f", "--delay-ms", "50", **clock.environment)
-    wait_for(lambda: len(committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)) == 4, "the start")
+    wait_for(lambda: len(committed(kafka, group(topic, out), topic, 4)) == 4, "the start")
     written = outcome(out)
     with cameras(kafka, topic, ["cam0", "cam1"], 15) as shooting:
         wait_for(lambda: len(written.read()) >= 40, "frames")
@@ -172,9 +164,9 @@ def test_a_filter_with_a_wrong_clock_that_is_then_set_gives_every_camera_its_sha
         wait_for(lambda: len(written.read()) >= goal, "more frames")
         assert shooting.stop() == 0
         produced = shooting.published
-    wait_for(lambda: counts(kafka, topic, out).total() >= produced, "all outcomes")
+    wait_for(lambda: counts(kafka, topic, out, 4).total() >= produced, "all outcomes")
     assert program.ends(signal.SIGTERM) == 0
-    found = counts(kafka, topic, out)
+    found = counts(kafka, topic, out, 4)
     shares = Counter(frame["source"] for frame in frames_of(written))
     print(produced, found, shares)
     assert found.total() == produced

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
 import pytest
 
-from imagebus.commit import counts_of
 from imagebus.record import Record
-from tests.broker import Put, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from tests.broker import Put, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
-from tests.programs import Program, wait_for
+from tests.delivery.stage import Outcome, counts, every_frame, group
+from tests.programs import wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 HOUR_NS = 3600 * 10**9
 
 
 def does(what: str, sequence: int) -> Put:
     return frame_put(plain_frame(sequence, attributes={"test.do": what}))
-
-
-def start(run: Run, topic: str, out: str) -> Program:
-    return run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
 
 
 def dead(records: Sequence[Record]) -> list[tuple[int, str]]:
@@ -45,7 +40,7 @@ def test_a_dead_letter_is_the_original_record_with_the_reason_beside_it(
         does("fail", 3),
     ]
     put(kafka, topic, [*originals, does("pass", 4)])
-    start(run, topic, out)
+    run(*every_frame(topic, out))
 
     letters = outcome(f"{topic}.DLQ")
     wait_for(lambda: len(letters.read()) == 4, "four dead letters")
@@ -68,10 +63,10 @@ def test_a_dead_letter_is_the_original_record_with_the_reason_beside_it(
 def test_a_failing_frame_between_good_ones_stops_nothing(kafka: str, run: Run, outcome: Outcome) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     put(kafka, topic, [does("pass" if n % 5 == 0 else "fail", n) for n in range(100)])
-    program, written = start(run, topic, out), outcome(out)
+    program, written = run(*every_frame(topic, out)), outcome(out)
     wait_for(lambda: written.sequences() == list(range(0, 100, 5)), "the good frames")
     assert program.ends(signal.SIGTERM) == 0
-    assert counts_of(committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0]) == {"dead": 80, "output": 20}
+    assert counts(kafka, topic, out) == {"dead": 80, "output": 20}
 
 
 def test_twenty_failures_in_a_row_end_the_service_with_1_and_none_is_lost(
@@ -80,7 +75,7 @@ def test_twenty_failures_in_a_row_end_the_service_with_1_and_none_is_lost(
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     undecodable = [Put(b"rubbish") for _ in range(30)]
     put(kafka, topic, [*undecodable, *(does("fail", n) for n in range(19)), *undecodable])
-    program, letters = start(run, topic, out), outcome(f"{topic}.DLQ")
+    program, letters = run(*every_frame(topic, out)), outcome(f"{topic}.DLQ")
     wait_for(lambda: len(letters.read()) == 79, "dead letters")
     assert program.alive, "nineteen failures do not end it, nor do sixty bad records"
 
@@ -88,7 +83,7 @@ def test_twenty_failures_in_a_row_end_the_service_with_1_and_none_is_lost(
     assert program.ends() == 1
     assert b"20 frames in a row, last with ValueError: asked to fail" in program.err
     assert b"Traceback" not in program.err
-    assert committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0].offset == 80
+    assert committed(kafka, group(topic, out), topic)[0].offset == 80
 
 
 def test_a_frame_that_is_too_large_for_its_topic_becomes_a_dead_letter(
@@ -99,7 +94,7 @@ def test_a_frame_that_is_too_large_for_its_topic_becomes_a_dead_letter(
     # Many small frames around each large one: what is refused must not take its neighbours along.
     frames = [does("swell" if n % 50 == 25 else "pass", n) for n in range(300)]
     put(kafka, topic, frames)
-    program, letters, written = start(run, topic, out), outcome(f"{topic}.DLQ"), outcome(out)
+    program, letters, written = run(*every_frame(topic, out)), outcome(f"{topic}.DLQ"), outcome(out)
     program.says("takes records up to 20000 bytes")
     wait_for(lambda: len(written.read()) + len(letters.read()) >= 300, "an outcome for every frame")
     assert dead(letters.records) == [(n, "refused") for n in range(25, 300, 50)]
@@ -119,12 +114,12 @@ def test_a_frame_from_the_future_becomes_a_dead_letter_and_its_neighbours_do_not
 
     times = {n: now_ns + 25 * HOUR_NS if n % 50 == 25 else now_ns for n in range(300)}
     put(kafka, topic, [ahead(n, at) for n, at in (times | {299: 2**63 - 1}).items()])
-    program, letters, written = start(run, topic, out), outcome(f"{topic}.DLQ"), outcome(out)
+    program, letters, written = run(*every_frame(topic, out)), outcome(f"{topic}.DLQ"), outcome(out)
     wait_for(lambda: len(written.read()) + len(letters.read()) >= 300, "an outcome for every frame")
     assert dead(letters.records) == [(n, "refused") for n in (*range(25, 300, 50), 299)]
     assert written.sequences() == [n for n in range(299) if n % 50 != 25]
     assert program.ends(signal.SIGTERM) == 0
-    assert committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0].offset == 300
+    assert committed(kafka, group(topic, out), topic)[0].offset == 300
 
 
 def test_what_a_stricter_broker_refuses_does_not_take_its_batch_along(
@@ -136,29 +131,49 @@ def test_what_a_stricter_broker_refuses_does_not_take_its_batch_along(
     times = {n: soon_ns if n % 50 == 25 else now_ns for n in range(300)}
     frames = [plain_frame(n, captured_ns=at) for n, at in times.items()]
     put(kafka, topic, [Put(msgpack.packb(frame), b"camera") for frame in frames])
-    program, letters, written = start(run, topic, out), outcome(f"{topic}.DLQ"), outcome(out)
+    program, letters, written = run(*every_frame(topic, out)), outcome(f"{topic}.DLQ"), outcome(out)
     wait_for(lambda: len(written.read()) + len(letters.read()) >= 300, "an outcome for every frame")
     assert dead(letters.records) == [(n, "refused") for n in range(25, 300, 50)]
     assert written.sequences() == [n for n in range(300) if n % 50 != 25]
     assert program.ends(signal.SIGTERM) == 0
 
 
+def test_a_record_that_is_too_large_for_its_dead_letter_leaves_the_facts(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic, out = make_topic(kafka, fresh("in")), fresh("out")
+    make_topic(kafka, f"{topic}.DLQ", max__message__bytes=2000)
+    put(kafka, topic, [does("pass", 0), Put(b"rubbish" * 1000), does("pass", 2)])
+    program = run(*every_frame(topic, out))
+    letters = outcome(f"{topic}.DLQ")
+    wait_for(lambda: letters.read(), "a dead letter")
+    [letter] = letters.records
+    assert letter.value == b""
+    assert letter.header("imagebus.offset") == "1"
+    assert letter.header("imagebus.reason") == "undecodable"
+    assert f"{topic}.DLQ does not take it" in letter.header("imagebus.cut")
+    frames = outcome(out)
+    wait_for(lambda: len(frames.read()) == 2, "its neighbours")
+    assert program.ends(signal.SIGTERM) == 0
+    assert committed(kafka, group(topic, out), topic)[0].offset == 3
+
+
 def test_a_dead_letter_that_cannot_be_written_ends_the_service(kafka: str, run: Run) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    make_topic(kafka, f"{topic}.DLQ", max__message__bytes=1000)
+    make_topic(kafka, f"{topic}.DLQ", max__message__bytes=100)
     put(kafka, topic, [does("pass", 0), Put(b"rubbish" * 1000), does("pass", 2)])
-    program = start(run, topic, out)
+    program = run(*every_frame(topic, out))
     assert program.ends() == 1
     assert f"{topic}.DLQ does not take it".encode() in program.err
-    assert committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0].offset <= 1
+    assert committed(kafka, group(topic, out), topic)[0].offset <= 1
 
 
 def test_a_frame_that_comes_by_again_is_a_dead_letter_so_that_no_cycle_forms(
     kafka: str, run: Run, outcome: Outcome
 ) -> None:
     one, two = make_topic(kafka, fresh("one")), make_topic(kafka, fresh("two"))
-    run("-i", one, "-t", two, "-n", "there", "--freshness", "all", "--start", "earliest")
-    run("-i", two, "-t", one, "-n", "back", "--freshness", "all", "--start", "earliest")
+    run(*every_frame(one, two, "-n", "there"))
+    run(*every_frame(two, one, "-n", "back"))
     put(kafka, one, [frame_put(plain_frame(n)) for n in range(5)])
     letters = outcome(f"{one}.DLQ")
     wait_for(lambda: len(letters.read()) == 5, "each frame has gone round once")

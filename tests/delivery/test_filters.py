@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,32 +28,13 @@ from tests.broker import (
     read_all,
 )
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, every_frame, group
 from tests.programs import ROOT, Program, wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 BATCHING = ROOT / "tests" / "filters" / "batching.py"
 COUNTING = ROOT / "tests" / "filters" / "counting.py"
 DETECTIONS = [{"label": label, "confidence": 0.5, "box": [0, 0, 9, 9]} for label in ("cup", "cup", "dog")]
-
-
-def every_frame(topic: str, out: str, *more: object) -> tuple[object, ...]:
-    """Return the flags of a stage that begins with the first frame and skips none."""
-    return (
-        "-i",
-        topic,
-        "-t",
-        out,
-        "-n",
-        "f",
-        "--group",
-        "g",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-        *more,
-    )
 
 
 def frames(number: int, source: str = "camera", first: int = 0, **changes: Any) -> list[Put]:
@@ -65,8 +45,8 @@ def by_batch(records: list[Record]) -> list[list[str]]:
     return [msgpack.unpackb(record.value or b"")["attributes"]["test.batch"] for record in records]
 
 
-def offsets(kafka: str, topic: str, partitions: int = 1) -> dict[int, int]:
-    return {p: position.offset for p, position in committed(kafka, "g", topic, partitions).items()}
+def offset(kafka: str, topic: str, out: str) -> int:
+    return committed(kafka, group(topic, out), topic)[0].offset
 
 
 # Batches
@@ -87,8 +67,7 @@ def test_a_batch_is_of_all_partitions_and_bad_frames_spoil_none_of_their_neighbo
         puts.append(frame_put(frame, partition))
     puts[64] = Put(b"no frame", b"cam0", puts[64].timestamp_ms, 0)
     put(kafka, topic, puts)
-    flags = every_frame(topic, out)[:-4]
-    program = run(*flags, "--freshness", 3600, "--start", "earliest", "--batch", 8, script=BATCHING)
+    program = run(*every_frame(topic, out, "--freshness", 3600, "--batch", 8), script=BATCHING)
     written = outcome(out)
     wait_for(lambda: len(written.read()) == 156, "all but four frames")
     assert {sequence for _, _, sequence in identities(written.records)} == set(range(160)) - {21, 22, 43, 64}
@@ -97,7 +76,7 @@ def test_a_batch_is_of_all_partitions_and_bad_frames_spoil_none_of_their_neighbo
     reasons = sorted(record.header("imagebus.reason") for record in read_all(kafka, f"{topic}.DLQ"))
     assert reasons == ["error", "error", "picture", "undecodable"]
     assert program.ends(signal.SIGTERM) == 0
-    positions = committed(kafka, "g", topic, 4)
+    positions = committed(kafka, group(topic, out), topic, 4)
     assert {p: position.offset for p, position in positions.items()} == dict.fromkeys(range(4), 40)
     assert {p: read(position).counts for p, position in positions.items()} == {
         0: {"dead": 1, "output": 39},
@@ -133,7 +112,7 @@ def test_what_is_held_back_at_a_kill_or_a_stop_is_read_again(
 
     def until(program: Program, fed: int) -> None:
         def is_settled() -> bool:
-            return written.sequences()[-1:] == [fed - 11] and offsets(kafka, topic) == {0: fed - 10}
+            return written.sequences()[-1:] == [fed - 11] and offset(kafka, topic, out) == fed - 10
 
         wait_for(is_settled, f"all of {fed} but the ten that are held")
         assert program.alive
@@ -146,7 +125,7 @@ def test_what_is_held_back_at_a_kill_or_a_stop_is_read_again(
     program = run(*flags, script=BATCHING)
     until(program, 25)
     assert program.ends(signal.SIGTERM) == 0
-    assert offsets(kafka, topic) == {0: 15}, "a stop lets nothing that is held go"
+    assert offset(kafka, topic, out) == 15, "a stop lets nothing that is held go"
     put(kafka, topic, frames(5, first=25))
     program = run(*flags, "--batch", 4, script=BATCHING)
     until(program, 30)
@@ -200,23 +179,9 @@ def test_a_filter_hears_of_cameras_at_the_start_at_a_rebalance_and_when_it_lost_
 def test_filters_without_pixels_make_a_chain_over_meta(kafka: str, run: Run, outcome: Outcome) -> None:
     source, seen, counted, again = (fresh(name) for name in ("source", "seen", "counted", "again"))
     make_topic(kafka, source)
-    run("-i", source, "-t", seen, "-n", "pass", "--freshness", "all", "--start", "earliest")
-    run(
-        "-i", seen, "-t", counted, "-n", "first", "--freshness", "all", "--start", "earliest", script=COUNTING
-    )
-    run(
-        "-i",
-        counted,
-        "-t",
-        again,
-        "-n",
-        "second",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-        script=COUNTING,
-    )
+    run(*every_frame(source, seen, "-n", "pass"))
+    run(*every_frame(seen, counted, "-n", "first"), script=COUNTING)
+    run(*every_frame(counted, again, "-n", "second"), script=COUNTING)
     blind = run("-i", counted, "-t", fresh("blind"), "-n", "blind")
     put(kafka, source, frames(5, detections=DETECTIONS))
     end = outcome(f"{again}.META")
@@ -242,21 +207,8 @@ def test_a_filter_without_pixels_that_wants_a_picture_makes_dead_letters_that_sa
 ) -> None:
     source, seen, counted = fresh("source"), fresh("seen"), fresh("counted")
     make_topic(kafka, source)
-    run("-i", source, "-t", seen, "-n", "pass", "--freshness", "all", "--start", "earliest")
-    run(
-        "-i",
-        seen,
-        "-t",
-        counted,
-        "-n",
-        "f",
-        "--freshness",
-        "all",
-        "--start",
-        "earliest",
-        "--look",
-        script=COUNTING,
-    )
+    run(*every_frame(source, seen, "-n", "pass"))
+    run(*every_frame(seen, counted, "--look"), script=COUNTING)
     put(kafka, source, frames(25))
     dead = outcome(f"{seen}.META.DLQ")
     wait_for(lambda: len(dead.read()) == 25, "a dead letter for each")

@@ -6,15 +6,16 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgpack
 import pytest
 
-from imagebus.commit import counts_of
 from tests.broker import committed, fresh, make_topic, read_all
 from tests.delivery.cameras import cameras, noise
 from tests.delivery.conftest import Run
+from tests.delivery.stage import counts, group
 from tests.programs import Program, wait_for
 
 pytestmark = pytest.mark.kafka
@@ -61,22 +62,19 @@ class Slow:
         self._out = out
         self.program = program
         self.said = ""
-        wait_for(lambda: len(self._counts()) == PARTITIONS, "the start")
+        starts = partial(committed, scene.kafka, group(scene.topic, out), scene.topic, PARTITIONS)
+        wait_for(lambda: len(starts()) == PARTITIONS, "the start")
 
-    def _counts(self) -> list[dict[str, int]]:
-        group = f"imagebus.f.{self._scene.topic}.{self._out}"
-        found = committed(self._scene.kafka, group, self._scene.topic, PARTITIONS)
-        return [counts_of(position) for position in found.values()]
+    def _counts(self) -> Counter[str]:
+        return counts(self._scene.kafka, self._scene.topic, self._out, PARTITIONS)
 
     def outcomes(self, produced: int) -> Counter[str]:
         """Wait until every frame has its outcome; return their sums."""
-        wait_for(lambda: sum(sum(counts.values()) for counts in self._counts()) >= produced, "all outcomes")
+        wait_for(lambda: self._counts().total() >= produced, "all outcomes")
         assert self.program.ends(signal.SIGTERM) == 0
         assert b"Traceback" not in self.program.err
-        sums: Counter[str] = Counter()
-        for counts in self._counts():
-            sums.update(counts)
-        assert sum(sums.values()) == produced
+        sums = self._counts()
+        assert sums.total() == produced
         return sums
 
     def outputs(self) -> tuple[list[float], Counter[str]]:

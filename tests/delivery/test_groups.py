@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from imagebus.commit import counts_of
 from imagebus.connection import Position
-from tests.broker import Feeder, Reader, committed, frame_put, fresh, identities, make_topic, plain_frame, put
+from tests.broker import Feeder, committed, frame_put, fresh, identities, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, counts, every_frame, fill, group
 from tests.programs import Program, wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 
 
 def lines(program: Program) -> int:
@@ -29,16 +28,11 @@ def add_up(positions: dict[int, Position]) -> bool:
     return all(sum(counts_of(position).values()) == position.offset for position in positions.values())
 
 
-def every_frame(topic: str, out: str) -> tuple[object, ...]:
-    """Return the flags of a stage that processes a topic from its first frame on and skips none."""
-    return ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
-
-
 def test_two_stages_side_by_side_each_see_every_frame(kafka: str, run: Run, outcome: Outcome) -> None:
     topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"), 2)
     for name in ("first", "second"):
-        run("-i", topic, "-t", out, "-n", name, "--freshness", "all", "--start", "earliest")
-    put(kafka, topic, [frame_put(plain_frame(n), n % 2) for n in range(50)])
+        run(*every_frame(topic, out, "-n", name))
+    fill(kafka, topic, 0, 50, 2)
     written = outcome(out)
     wait_for(lambda: len(written.read()) >= 100, "the frames of both")
     assert Counter(written.sequences()) == dict.fromkeys(range(50), 2)
@@ -48,8 +42,7 @@ def test_processes_of_one_stage_share_the_frames_and_a_leaving_one_repeats_nothi
     kafka: str, run: Run, outcome: Outcome
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 4)
-    arguments = every_frame(topic, out)
-    arguments += ("--delay-ms", "4")
+    arguments = every_frame(topic, out, "--delay-ms", 4)
     # Sources share partitions unevenly, so that frames are finished out of the order of their offsets.
     written = outcome(out)
     feeder = Feeder(kafka, topic, per_s=400, partitions=4)
@@ -68,7 +61,7 @@ def test_processes_of_one_stage_share_the_frames_and_a_leaving_one_repeats_nothi
     wait_for(lambda: len(written.read()) >= len(fed), "all frames")
     assert [program.ends(signal.SIGTERM) for program in (second, third)] == [0, 0]
     assert Counter(identities(written.read())) == dict.fromkeys(fed, 1)
-    positions = committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)
+    positions = committed(kafka, group(topic, out), topic, 4)
     assert sum(position.offset for position in positions.values()) == len(fed)
     assert add_up(positions)
 
@@ -77,17 +70,17 @@ def test_a_killed_process_leaves_its_share_to_the_other(
     kafka: str, run: Run, outcome: Outcome, short_session: Path
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 4), make_topic(kafka, fresh("out"), 1)
-    arguments = every_frame(topic, out)
-    both = [run(*arguments, "--kafka-config", short_session, "--delay-ms", 3) for _ in range(2)]
-    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(400)])
+    arguments = every_frame(topic, out, "--kafka-config", short_session, "--delay-ms", 3)
+    both = [run(*arguments) for _ in range(2)]
+    fill(kafka, topic, 0, 400, 4)
     wait_for(lambda: all(lines(program) > 5 for program in both), "both at work", every_s=0.01)
     both[0].kill()
-    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(400, 500)])
+    fill(kafka, topic, 400, 100, 4)
 
     written = outcome(out)
     wait_for(lambda: len(set(written.sequences())) >= 500, "all frames")
     assert both[1].ends(signal.SIGTERM) == 0
-    positions = committed(kafka, f"imagebus.f.{topic}.{out}", topic, 4)
+    positions = committed(kafka, group(topic, out), topic, 4)
     assert sum(position.offset for position in positions.values()) == 500
     assert add_up(positions)
 
@@ -98,15 +91,14 @@ def test_the_counts_of_every_commit_add_up_to_its_offset(
     topic, out = make_topic(kafka, fresh("in"), 2), make_topic(kafka, fresh("out"))
     does = ["pass", "drop", "fail", "double", "pass"]
     frames = [plain_frame(n, attributes={"test.do": does[n % 5]}) for n in range(200)]
-    arguments = every_frame(topic, out)
-    arguments += ("--kafka-config", str(short_session), "--delay-ms", "5")
+    arguments = every_frame(topic, out, "--kafka-config", short_session, "--delay-ms", 5)
     put(kafka, topic, [frame_put(frame, n % 2) for n, frame in enumerate(frames)])
-    group, seen = f"imagebus.f.{topic}.{out}", set()
+    seen = set()
     program = run(*arguments)
     for stop_at in (60, 130, 200):
 
         def reached(stop_at: int = stop_at) -> bool:
-            positions = committed(kafka, group, topic, 2)
+            positions = committed(kafka, group(topic, out), topic, 2)
             assert add_up(positions)
             seen.add(sum(position.offset for position in positions.values()))
             return max(seen) >= stop_at
@@ -115,8 +107,5 @@ def test_the_counts_of_every_commit_add_up_to_its_offset(
         program.kill()
         if stop_at < 200:
             program = run(*arguments)
-    totals: Counter[str] = Counter()
-    for position in committed(kafka, group, topic, 2).values():
-        totals += Counter(counts_of(position))
-    assert totals == {"output": 120, "filtered": 40, "dead": 40}
+    assert counts(kafka, topic, out, 2) == {"output": 120, "filtered": 40, "dead": 40}
     assert len(seen) > 3

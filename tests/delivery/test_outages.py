@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from imagebus.commit import counts_of
-from tests.broker import Reader, committed, frame_put, fresh, identities, make_topic, plain_frame, put
+from tests.broker import committed, fresh, identities, make_topic, read_all
 from tests.delivery.conftest import Run
+from tests.delivery.stage import counts, every_frame, fill, group
 from tests.programs import REDACTION, ROOT, Program, wait_for
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ def published(cameras: Program) -> int:
 
 
 def all_of(kafka: str, topic: str) -> set[tuple[str, str, int]]:
-    reader = Reader(kafka, topic)
-    try:
-        return set(identities(reader.read()))
-    finally:
-        reader.close()
+    return set(identities(read_all(kafka, topic)))
 
 
 @pytest.mark.parametrize(
@@ -112,17 +108,15 @@ def test_a_filter_whose_backlog_is_full_is_not_dropped_from_its_group_by_silence
     config = tmp_path / "short.properties"
     config.write_text("session.timeout.ms=2000\nmax.poll.interval.ms=3000\n")
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(1600)])
-    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
-    program = run(*arguments, "--delay-ms", 20, "--kafka-config", config, "--quiet")
-    group = f"imagebus.f.{topic}.{out}"
+    fill(kafka, topic, 0, 1600)
+    program = run(*every_frame(topic, out, "--delay-ms", 20, "--kafka-config", config, "--quiet"))
 
-    def commit() -> Any:
-        return committed(kafka, group, topic).get(0)
+    def done() -> int:
+        return sum(position.offset for position in committed(kafka, group(topic, out), topic).values())
 
-    wait_for(lambda: commit() and commit().offset >= 450, "nine seconds of work", within_s=90, every_s=0.5)
+    wait_for(lambda: done() >= 450, "nine seconds of work", within_s=90, every_s=0.5)
     assert program.ends(signal.SIGTERM) == 0
     assert program.err.decode() == ""
-    found = Reader(kafka, out).sequences()
+    found = identities(read_all(kafka, out))
     assert len(found) == len(set(found)), "nothing was repeated"
-    assert counts_of(commit()) == {"output": commit().offset}
+    assert counts(kafka, topic, out) == {"output": done()}

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
 
 import msgpack
 import pytest
 
-from imagebus.commit import counts_of
-from tests.broker import Put, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from tests.broker import Put, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, counts, every_frame, fill, group
 from tests.programs import REDACTION, wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 NASTY = [
     "Tür/../../x",
     "<img src=x onerror=alert(1)>",
@@ -31,21 +29,20 @@ def test_a_signal_ends_a_filter_with_all_that_it_did_committed(
     kafka: str, run: Run, outcome: Outcome, number: int
 ) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(500)])
-    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
-    program = run(*arguments, "--delay-ms", "5")
+    fill(kafka, topic, 0, 500)
+    program = run(*every_frame(topic, out, "--delay-ms", 5))
     wait_for(lambda: b"#50:" in program.out, "work", every_s=0.01)
     assert program.ends(number) == 0
     done = outcome(out).sequences()
     assert 50 < len(done) < 500
-    assert committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0].offset == len(done)
+    assert committed(kafka, group(topic, out), topic)[0].offset == len(done)
     assert program.err == b""
 
 
 def test_a_signal_during_a_long_start_ends_the_filter(kafka: str, run: Run) -> None:
     topic = make_topic(kafka, fresh("in"))
-    program = run("-i", topic, "-t", fresh("out"), "-n", "f", "--start-s", "2")
-    time.sleep(1.5)
+    program = run("-i", topic, "-t", fresh("out"), "-n", "f", "--start-s", "2", "--tell")
+    program.says("starting")
     assert program.ends(signal.SIGTERM, within_s=10) == 0
 
 
@@ -53,15 +50,15 @@ def test_a_signal_ends_a_filter_that_does_not_come_back_and_its_frame_is_read_ag
     kafka: str, run: Run, outcome: Outcome
 ) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    put(kafka, topic, [frame_put(plain_frame(0))])
-    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
-    stuck = run(*arguments, "--delay-ms", "100000")
-    wait_for(lambda: committed(kafka, f"imagebus.f.{topic}.{out}", topic), "it begins")
-    time.sleep(1)
+    fill(kafka, topic, 0, 1)
+    arguments = every_frame(topic, out)
+    stuck = run(*arguments, "--delay-ms", "100000", "--tell")
+    stuck.says("processing 0")
     assert stuck.ends(signal.SIGTERM, within_s=25) == 1
     assert b"did not stop within 12 s" in stuck.err
     run(*arguments)
-    wait_for(lambda: outcome(out).sequences() == [0], "the frame is out")
+    written = outcome(out)
+    wait_for(lambda: written.sequences() == [0], "the frame is out")
 
 
 def test_an_idle_filter_with_a_fresh_policy_skips_what_is_stale_but_never_a_cameras_newest(
@@ -79,8 +76,7 @@ def test_an_idle_filter_with_a_fresh_policy_skips_what_is_stale_but_never_a_came
     wait_for(lambda: 39 in written.sequences(), "fresh frames")
     assert program.ends(signal.SIGTERM) == 0
     assert written.sequences() == [27, 28, 29, *range(30, 40)]
-    counts = counts_of(committed(kafka, f"imagebus.f.{topic}.{out}", topic)[0])
-    assert counts == {"output": 13, "skipped.stale": 27}
+    assert counts(kafka, topic, out) == {"output": 13, "skipped.stale": 27}
 
 
 def test_the_trace_goes_on_through_two_filters_with_a_new_span_each(
@@ -88,7 +84,7 @@ def test_the_trace_goes_on_through_two_filters_with_a_new_span_each(
 ) -> None:
     source, middle, out = make_topic(kafka, fresh("source")), make_topic(kafka, fresh("middle")), fresh("out")
     for i, t in ((source, middle), (middle, out)):
-        run("-i", i, "-t", t, "-n", "f", "--freshness", "all", "--start", "earliest")
+        run(*every_frame(i, t))
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     frame = msgpack.packb(plain_frame(0))
     stamp_ms = plain_frame(0)["captured_ns"] // 1_000_000
@@ -121,7 +117,7 @@ def test_nasty_names_go_through_unchanged_and_do_no_harm_where_they_are_printed(
     put(kafka, topic, [*map(frame_put, frames), *bad])
     name = "".join(NASTY)
     chosen = {"script": script} if script else {}
-    program = run("-i", topic, "-t", out, "-n", name, "--freshness", "all", "--start", "earliest", **chosen)
+    program = run(*every_frame(topic, out, "-n", name), **chosen)
     written, letters = outcome(out), outcome(f"{topic}.DLQ")
     wait_for(lambda: len(written.read()) + len(letters.read()) == 2 * len(NASTY), "an outcome for each")
     assert program.ends(signal.SIGTERM) == 0
@@ -144,8 +140,7 @@ def test_nasty_names_go_through_unchanged_and_do_no_harm_where_they_are_printed(
 def test_names_that_the_terminal_cannot_show_end_nothing(kafka: str, run: Run, outcome: Outcome) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     put(kafka, topic, [frame_put(plain_frame(n, "猫")) for n in range(3)])
-    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
-    run(*arguments, PYTHONIOENCODING="ascii")
+    run(*every_frame(topic, out), PYTHONIOENCODING="ascii")
     written = outcome(out)
     wait_for(lambda: written.sequences() == [0, 1, 2], "the frames")
 

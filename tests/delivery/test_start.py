@@ -10,16 +10,15 @@ import pytest
 from tests.broker import (
     began_ns,
     committed,
-    frame_put,
+    cut,
     fresh,
     identities,
     make_topic,
-    plain_frame,
-    put,
     read_all,
     topics,
 )
 from tests.delivery.conftest import Run
+from tests.delivery.stage import counts, every_frame, fill, group
 from tests.programs import wait_for
 
 pytestmark = pytest.mark.kafka
@@ -29,20 +28,16 @@ def sequences(kafka: str, topic: str) -> list[int]:
     return sorted(sequence for _, _, sequence in identities(read_all(kafka, topic)))
 
 
-def group(topic: str, out: str) -> str:
-    return f"imagebus.f.{topic}.{out}"
-
-
 @pytest.mark.parametrize("start", ["latest", "earliest", "time"])
 def test_a_new_group_begins_where_it_is_told(kafka: str, run: Run, start: str) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(10)])
+    fill(kafka, topic, 0, 10)
     moment = datetime.fromtimestamp((began_ns() + 6_000_000) // 1_000_000 / 1000, UTC).isoformat()
     place = moment if start == "time" else start
 
-    run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", place)
+    run(*every_frame(topic, out, "--start", place))
     wait_for(lambda: committed(kafka, group(topic, out), topic), "a first commit")
-    put(kafka, topic, [frame_put(plain_frame(10))])
+    fill(kafka, topic, 10, 1)
 
     wait_for(lambda: topics(kafka).get(out) and 10 in sequences(kafka, out), "the newest frame")
     first = {"latest": 10, "earliest": 0, "time": 6}[start]
@@ -53,12 +48,12 @@ def test_a_kill_before_the_first_frame_loses_nothing_that_came_since(
     kafka: str, run: Run, short_session: Path
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 3), fresh("out")
-    put(kafka, topic, [frame_put(plain_frame(n), n % 3) for n in range(6)])
+    fill(kafka, topic, 0, 6, 3)
     arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--kafka-config", short_session)
     killed = run(*arguments)
     wait_for(lambda: len(committed(kafka, group(topic, out), topic, 3)) == 3, "the starting offsets")
     killed.kill()
-    put(kafka, topic, [frame_put(plain_frame(n), n % 3) for n in range(6, 12)])
+    fill(kafka, topic, 6, 6, 3)
 
     run(*arguments)
     wait_for(lambda: len(sequences(kafka, out)) >= 6, "what came after the start", within_s=90)
@@ -71,7 +66,7 @@ def test_a_filter_waits_for_a_missing_topic_and_reads_it_from_its_first_frame(ka
     program.says(f"topic {topic} does not exist yet; waiting for it")
 
     make_topic(kafka, topic, 4)
-    put(kafka, topic, [frame_put(plain_frame(n), n % 4) for n in range(20)])
+    fill(kafka, topic, 0, 20, 4)
     wait_for(lambda: len(sequences(kafka, out)) >= 20, "all frames of the new topic")
     assert sequences(kafka, out) == list(range(20))
     assert program.err.count(b"does not exist yet") == 1
@@ -87,25 +82,17 @@ def test_a_filter_makes_its_output_topic_but_never_its_input(kafka: str, run: Ru
 
 
 def test_an_old_commit_beyond_what_the_log_keeps_is_counted_as_expired(kafka: str, run: Run) -> None:
-    from confluent_kafka import TopicPartition
-    from confluent_kafka.admin import AdminClient
-
-    from imagebus.commit import counts_of
-
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    arguments = ("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    arguments = every_frame(topic, out)
     program = run(*arguments)
-    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(3)])
+    fill(kafka, topic, 0, 3)
     wait_for(lambda: sequences(kafka, out) == [0, 1, 2], "three frames are out")
     assert program.ends(15) == 0
-    put(kafka, topic, [frame_put(plain_frame(n)) for n in range(3, 10)])
-    admin = AdminClient({"bootstrap.servers": kafka})
-    [done] = admin.delete_records([TopicPartition(topic, 0, 8)]).values()
-    done.result(10)
+    fill(kafka, topic, 3, 7)
+    cut(kafka, topic, 0, 8)
 
     program = run(*arguments)
     wait_for(lambda: 9 in sequences(kafka, out), "what is left")
     assert program.ends(15) == 0
-    position = committed(kafka, group(topic, out), topic)[0]
-    assert position.offset == 10
-    assert counts_of(position) == {"output": 5, "expired": 5}
+    assert committed(kafka, group(topic, out), topic)[0].offset == 10
+    assert counts(kafka, topic, out) == {"output": 5, "expired": 5}

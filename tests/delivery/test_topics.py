@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from imagebus import topics as names
-from imagebus.commit import counts_of
 from tests.broker import (
-    Reader,
     committed,
+    delete_topic,
     frame_put,
     fresh,
     identities,
@@ -28,45 +26,15 @@ from tests.broker import (
 )
 from tests.delivery.cameras import cameras
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, counts, every_frame, fill, group
 from tests.programs import ROOT, wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
-
-
-def fill(kafka: str, topic: str, first: int, count: int, partitions: int = 1) -> None:
-    numbers = range(first, first + count)
-    put(kafka, topic, [frame_put(plain_frame(n), n % partitions) for n in numbers])
-
-
-def delete(kafka: str, *deleted: str) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    for future in admin.delete_topics(list(deleted)).values():
-        future.result(10)
 
 
 def make_anew(kafka: str, topic: str, partitions: int = 1) -> None:
-    def made() -> bool:
-        try:
-            make_topic(kafka, topic, partitions)
-        except KafkaException:  # it is not gone yet
-            return False
-        return True
-
-    delete(kafka, topic)
-    wait_for(made, f"{topic} made anew")
-
-
-def group(topic: str, out: str) -> str:
-    return f"imagebus.f.{topic}.{out}"
-
-
-def total(kafka: str, topic: str, out: str, partitions: int = 1) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for position in committed(kafka, group(topic, out), topic, partitions).values():
-        for outcome, count in counts_of(position).items():
-            found[outcome] = found.get(outcome, 0) + count
-    return found
+    delete_topic(kafka, topic)
+    make_topic(kafka, topic, partitions)
 
 
 def test_eight_programs_that_make_the_same_topics_at_once_all_go_on(kafka: str) -> None:
@@ -111,7 +79,7 @@ def test_an_input_made_anew_longer_than_the_old_position_is_read_from_its_first_
     fill(kafka, topic, 1000, 120)
 
     wait_for(lambda: set(range(1000, 1120)) <= set(frames.sequences()), "all of the new log")
-    wait_for(lambda: total(kafka, topic, out) == {"output": 120}, "its counts")
+    wait_for(lambda: counts(kafka, topic, out) == {"output": 120}, "its counts")
     assert program.alive
     assert program.err.count(b"Traceback") == 0
 
@@ -140,7 +108,7 @@ def test_partitions_added_to_an_input_are_read_from_their_first_frame(
     wait_for(filled, "frames in the new partitions")
     written = outcome(out)
     wait_for(lambda: written.sequences() == list(range(40)), "all frames")
-    wait_for(lambda: total(kafka, topic, out, 3) == {"output": 40}, "their counts")
+    wait_for(lambda: counts(kafka, topic, out, 3) == {"output": 40}, "their counts")
     assert program.alive
 
 
@@ -164,7 +132,7 @@ def test_outputs_that_are_deleted_under_a_filter_are_made_anew_and_nothing_is_co
 ) -> None:
     """The output, its META, the dead letters and the notes of outcomes, all at once."""
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
-    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    program = run(*every_frame(topic, out))
     does = ["pass", "fail", "drop"]
 
     def mixed(first: int, count: int) -> None:
@@ -172,15 +140,15 @@ def test_outputs_that_are_deleted_under_a_filter_are_made_anew_and_nothing_is_co
         put(kafka, topic, [frame_put(frame) for frame in frames])
 
     mixed(0, 30)
-    wait_for(lambda: sum(total(kafka, topic, out).values()) == 30, "all outcomes")
+    wait_for(lambda: counts(kafka, topic, out).total() == 30, "all outcomes")
     dead, meta = names.dead_letters_of(topic), names.meta_of(out)
     gone = {out, meta, dead, names.OUTCOMES}
-    delete(kafka, *gone)
-    wait_for(lambda: not gone & set(topics(kafka)), "the topics gone")
+    for one in gone:
+        delete_topic(kafka, one)
     mixed(30, 30)
 
-    wait_for(lambda: sum(total(kafka, topic, out).values()) == 60, "all outcomes of the rest", 60)
-    assert total(kafka, topic, out) == {"output": 20, "dead": 20, "filtered": 20}
+    wait_for(lambda: counts(kafka, topic, out).total() == 60, "all outcomes of the rest", 60)
+    assert counts(kafka, topic, out) == {"output": 20, "dead": 20, "filtered": 20}
     since = range(30, 60)
     assert set(outcome(out).sequences()) >= {n for n in since if n % 3 == 0}
     assert len(outcome(meta).read()) >= 10
@@ -201,7 +169,7 @@ def test_a_camera_whose_topic_is_deleted_makes_it_anew_and_loses_no_frame_that_i
     topic = fresh("camera")
     with cameras(kafka, topic, ["cam"], 20) as shooting:
         wait_for(lambda: shooting.published >= 20, "frames")
-        delete(kafka, topic)
+        delete_topic(kafka, topic, wait=False)
         goal = shooting.published + 40
         wait_for(lambda: shooting.published >= goal, "it to go on")
         assert shooting.stop() == 0
@@ -225,11 +193,11 @@ def test_an_input_that_is_gone_for_a_while_is_read_from_its_first_frame_once_it_
     frames = outcome(out)
     wait_for(lambda: frames.sequences() == list(range(40)), "the frames of the first log")
 
-    delete(kafka, topic)
+    delete_topic(kafka, topic)
     time.sleep(25)  # longer than the client takes an absence for a delay
     make_topic(kafka, topic, 2)
     fill(kafka, topic, 1000, 60, 2)
     wait_for(lambda: set(range(1000, 1060)) <= set(frames.sequences()), "all of the new log", 60)
-    wait_for(lambda: total(kafka, topic, out, 2) == {"output": 60}, "its counts")
+    wait_for(lambda: counts(kafka, topic, out, 2) == {"output": 60}, "its counts")
     assert [program.ends(15) for program in programs] == [0, 0]
     assert b"Traceback" not in programs[0].err + programs[1].err

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable
 
 import msgpack
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from imagebus import codec
-from tests.broker import Put, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from imagebus.connection import Position
+from tests.broker import Put, commit_as, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome, every_frame, group
 from tests.golden.write import ATTRIBUTES, everything
 from tests.programs import wait_for
 
 pytestmark = pytest.mark.kafka
-Outcome = Callable[[str], Reader]
 OLDER = '{"v":1,"from":0,"output":5}'
 NEWER = '{"v":2,"from":0,"ends":{"output":[5,0]},"log":"x"}'
 
@@ -29,7 +28,7 @@ def test_what_a_newer_writer_adds_passes_through_byte_for_byte_and_its_headers_m
 ) -> None:
     topic, middle, out = make_topic(kafka, fresh("in")), fresh("middle"), fresh("out")
     for name, source, target in (("first", topic, middle), ("second", middle, out)):
-        run("-i", source, "-t", target, "-n", name, "--freshness", "all", "--start", "earliest")
+        run(*every_frame(source, target, "-n", name))
     frame = msgspec.structs.replace(everything(), captured_ns=time.time_ns())
     headers = [
         ("content-type", b"application/vnd.imagebus.frame+msgpack;v=1;colour=deep"),
@@ -56,7 +55,7 @@ def test_a_record_of_a_later_version_is_a_dead_letter_that_names_it_and_the_next
 ) -> None:
     topic, out = make_topic(kafka, fresh("in")), fresh("out")
     later = {"v": 2, "camera": "door", "pictures": [b"a", b"b"], "sequence": 2**70 // 2**10}
-    run("-i", topic, "-t", out, "-n", "f", "--freshness", "all", "--start", "earliest")
+    run(*every_frame(topic, out))
     put(kafka, topic, [Put(msgpack.packb(later)), frame_put(plain_frame(1))])
     written, dead = outcome(out), outcome(f"{topic}.DLQ")
     wait_for(lambda: written.sequences() == [1] and dead.read(), "a frame and a dead letter")
@@ -71,24 +70,15 @@ def test_commits_of_an_older_and_of_a_newer_version_keep_their_offsets_and_are_c
 ) -> None:
     topic, out = make_topic(kafka, fresh("in"), 3), fresh("out")
     put(kafka, topic, [frame_put(plain_frame(n), n % 3) for n in range(24)])
-    commit(kafka, "g", topic, {0: (5, OLDER), 1: (5, NEWER), 2: (5, "")})
-    flags = ("-i", topic, "-t", out, "-n", "f", "--group", "g", "--freshness", "all", "--start", "latest")
-    program = run(*flags)
+    commit_as(kafka, group(topic, out), topic, {0: Position(5, OLDER), 1: Position(5, NEWER), 2: Position(5)})
+    program = run(*every_frame(topic, out, "--start", "latest"))
     written = outcome(out)
     wait_for(lambda: len(written.read()) >= 9, "what lies behind the commits")
     assert written.sequences() == list(range(15, 24))
     assert program.ends(signal.SIGTERM) == 0
     assert program.err.count(b"without counts that are known here") == 3
-    for partition, position in committed(kafka, "g", topic, 3).items():
+    for partition, position in committed(kafka, group(topic, out), topic, 3).items():
         found = json.loads(position.metadata)
         assert (position.offset, found["from"], found["counts"]) == (8, 5, {"output": 3}), partition
         assert found["topic"] == out
         assert found["log"]
-
-
-def commit(kafka: str, group: str, topic: str, positions: dict[int, tuple[int, str]]) -> None:
-    """Commit as another program would."""
-    consumer = Consumer({"bootstrap.servers": kafka, "group.id": group, "log_level": 2})
-    places = [TopicPartition(topic, p, offset, metadata) for p, (offset, metadata) in positions.items()]
-    consumer.commit(offsets=places, asynchronous=False)
-    consumer.close()
