@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from imagebus.kafka.process import die_with_parent
-from tests.broker import Commits, Feeder, Reader, frame_put, fresh, make_topic, plain_frame
+from tests.broker import Feeder, frame_put, fresh, make_topic, plain_frame
 from tests.conftest import IMAGEBUS
 from tests.delivery.conftest import Run
+from tests.delivery.killing import PARTITIONS, Killing
+from tests.delivery.stage import Outcome
 from tests.programs import ROOT, Program, wait_for
+from tests.seed import seed
 
 pytestmark = pytest.mark.kafka
 EVERY_OUTCOME = ROOT / "tests" / "filters" / "every_outcome.py"
-PARTITIONS = 4
 MIX = ("pass", "drop", "hold", "pass", "double", "fail", "hold", "pass", "drop", "pass", "swell")
-SETTLE_S = 0.05
-"""What a killed process had handed to the kernel still reaches the broker."""
 WAITING = 150
 
 
@@ -47,56 +47,25 @@ class MixedFeeder(Feeder):
             )
 
 
-class Scene:
-    """A filter on one topic, fed as fast as it works, and what is known from outside of its frames."""
+class Scene(Killing):
+    """A filter that is fed as fast as it works."""
 
-    def __init__(self, kafka: str, start: Callable[[str, str], Program], outcome: Callable[[str], Reader]):
-        self.topic = make_topic(kafka, fresh("in"), PARTITIONS)
-        self.out = make_topic(kafka, fresh("out"), 2, max__message__bytes=50_000)
-        self.group = fresh("killed")
+    def __init__(self, kafka: str, start: Callable[..., Program], outcome: Outcome) -> None:
+        super().__init__(kafka, start, make_topic(kafka, fresh("out"), 2, max__message__bytes=50_000))
         self._kafka = kafka
-        self._start = start
-        self.commits = Commits(kafka, self.group, self.topic, PARTITIONS)
         self.published = outcome(f"{self.out}.META")
-        self.in_flight: list[int] = []
-        self.feeder = MixedFeeder(kafka, self.topic, per_s=300, enough=self._enough)
+        self.feeder: MixedFeeder = MixedFeeder(kafka, self.topic, per_s=300, enough=self._enough)
 
     def _enough(self) -> bool:
-        return self.feeder.sent - self._committed > WAITING
-
-    _committed = 0
-
-    def begin(self) -> Program:
-        return self._start(self.topic, self.out)
-
-    def total(self) -> int:
-        self._committed = sum(position.offset for position in self.commits.now().values())
-        return self._committed
+        return self.feeder.sent - self.committed > WAITING
 
     def published_beyond_commit(self) -> int:
-        """Count the records that are published downstream, and not committed."""
         places = {
             (int(record.header("imagebus.partition")), int(record.header("imagebus.offset")))
             for record in self.published.read()
         }
-        positions = self.commits.now()
-        return sum(1 for partition, offset in places if offset >= positions[partition].offset)
-
-    def kill(self, program: Program) -> None:
-        """Stop it where it is, look whether frames are in flight, and kill it there; else let it go on."""
-        while True:
-            assert program.alive, program.err.decode()
-            program.signal(signal.SIGSTOP)
-            time.sleep(SETTLE_S)
-            if self.published_beyond_commit():
-                break
-            program.signal(signal.SIGCONT)
-            self.total()
-            time.sleep(0.01)
-        program.kill()
-        time.sleep(SETTLE_S)
-        self.in_flight.append(self.published_beyond_commit())
-        self.total()
+        positions = self.positions()
+        return sum(1 for partition, offset in places if offset >= positions[partition])
 
     def finish(self, program: Program) -> int:
         """Have all frames finished, those that are held back too; return how many there were."""
@@ -133,34 +102,15 @@ class Scene:
 def test_a_filter_with_every_outcome_killed_at_random_instants_is_accounted_for(
     kafka: str,
     run: Run,
-    outcome: Callable[[str], Reader],
+    outcome: Outcome,
     short_session: Path,
     kills: int,
     record_property: Callable[[str, object], None],
 ) -> None:
-    seed = int(os.environ.get("IMAGEBUS_TEST_SEED") or random.randrange(2**32))
-    print(f"IMAGEBUS_TEST_SEED={seed}")
-    chance = random.Random(seed)
-
-    def start(topic: str, out: str) -> Program:
-        arguments = (
-            "-i",
-            topic,
-            "-t",
-            out,
-            "-n",
-            "every",
-            "--group",
-            scene.group,
-            "-q",
-            "--start",
-            "earliest",
-        )
-        more = ("--freshness", "all", "--batch", "8", "--delay-ms", "1", "--kafka-config", short_session)
-        return run(*arguments, *more, script=EVERY_OUTCOME)
-
-    scene = Scene(kafka, start, outcome)
-    try:
+    chance = random.Random(seed())
+    flags = ("-n", "every", "-q", "--start", "earliest", "--batch", "8", "--delay-ms", "1")
+    start = partial(run, *flags, "--kafka-config", short_session, script=EVERY_OUTCOME)
+    with Scene(kafka, start, outcome) as scene:
         for _ in range(kills):
             program, before = scene.begin(), scene.total()
             wait_for(lambda before=before: scene.total() > before, "commits to advance", 60)  # type: ignore[misc]
@@ -168,9 +118,6 @@ def test_a_filter_with_every_outcome_killed_at_random_instants_is_accounted_for(
             scene.kill(program)
         program = scene.begin()
         fed = scene.finish(program)
-    finally:
-        scene.feeder.stop()
-        scene.commits.close()
 
     assert len(scene.in_flight) == kills
     assert all(scene.in_flight)
