@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+
 import pytest
 
 from imagebus import Field, Filter, FilterOptions, Frame, FrameError
 from imagebus.backlog import ALL, Backlog
+from imagebus.bus import Bus
+from imagebus.camera import CameraPublisher
 from imagebus.connection import Acknowledged
 from imagebus.dead_letter import letter_of
 from imagebus.errors import FilterError, UnfinishedError
 from imagebus.filter import Result
-from imagebus.outgoing import dead_letter
+from imagebus.held import Item
+from imagebus.outgoing import Outgoing, dead_letter
 from imagebus.record import Headers, Record
 from imagebus.runner import Runner
 from imagebus.testing import MemoryBus, MemoryPublisher, make_frame
+from tests.broker import fresh, make_topic
 
 MB = 1024 * 1024
 
@@ -105,6 +113,58 @@ def test_a_dead_letter_that_the_broker_refuses_goes_without_the_bytes(
     [position] = bus.commits.values()
     assert position.offset == 2
     assert "goes without the record's bytes: too large" in capsys.readouterr().err
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Have nothing removed but what nobody refers to: pictures are large, and the collector comes seldom."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def alive(kind: type) -> int:
+    return sum(isinstance(one, kind) for one in gc.get_objects())
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_stays_of_a_record_that_is_acknowledged(kafka: str) -> None:
+    class Told:
+        def __call__(self, error: Exception | None) -> None:
+            assert error is None
+
+    publisher, topic = Bus(kafka).publisher(), make_topic(kafka, fresh("out"))
+    small, large = Told(), Told()
+    left = [weakref.ref(small), weakref.ref(large)]
+    publisher.send(topic, b"k", b"x", timestamp_ms=0, headers=(), acknowledged=small)
+    publisher.send(topic, b"k", b"x" * MB, timestamp_ms=0, headers=(), acknowledged=large)
+    del small, large
+    assert publisher.flush(20) == 0
+    assert [one() for one in left] == [None, None]
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_stays_of_frames_that_a_filter_has_done_with() -> None:
+    bus = MemoryBus()
+    for number in range(20):
+        bus.put(make_frame(sequence=number), "SOURCE_FRAME")
+    before = alive(Outgoing), alive(Item)
+    bus.run(Passing(Passing.Options.parse(["--freshness", "all", "--start", "earliest", "-q"])))
+    assert len(bus.log["OUT"]) == 20
+    assert (alive(Outgoing), alive(Item)) == before
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_nothing_stays_of_frames_that_a_camera_has_published() -> None:
+    bus = MemoryBus()
+    before = alive(Outgoing)
+    camera = CameraPublisher(bus, "SOURCE_FRAME", "door", kind="test", live=False)
+    for _ in range(20):
+        camera.publish(make_frame().image)
+    assert camera.close() == 0
+    assert len(bus.log["SOURCE_FRAME"]) == 20
+    assert alive(Outgoing) == before
 
 
 def test_a_bounded_run_that_is_stopped_before_it_begins_says_so() -> None:

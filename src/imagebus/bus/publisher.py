@@ -24,10 +24,13 @@ class Publisher:
 
     Args:
         make_singly: makes a client that sends each record in a request of its own.
+
+    Attributes:
+        producer: the client.
     """
 
     def __init__(self, producer: Any, state: Availability, make_singly: Callable[[], Any]) -> None:
-        self._producer = producer
+        self.producer = producer
         self._state = state
         self._make_singly = make_singly
         self._singly: Any = None
@@ -43,40 +46,16 @@ class Publisher:
         acknowledged: Acknowledged,
     ) -> None:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
-        shares = len(value or b"") < SHARED_BYTES
+        _Sending(self, topic, key, value, timestamp_ms, headers, acknowledged).hand_over(self.producer)
 
-        def report(error: KafkaError | None, message: Message) -> None:
-            nonlocal shares
-            if error is None and message.offset() is None:
-                # The broker called it a duplicate. On a new partition that is no proof: when the first of
-                # several requests comes too early, the later ones are taken and its repetition is not.
-                hand_over(self._producer)
-                return
-            if error is None or error.code() > 0:  # below are the client's own words
-                self._state.answered()
-            if shares and error is not None and error.code() in REFUSED_RECORD:
-                # The broker takes all of a batch or none, and does not say which record is at fault.
-                shares = False
-                self._singly = self._singly or self._make_singly()
-                hand_over(self._singly)
-                return
-            acknowledged(delivery_error(error, topic))
+    def singly(self) -> Any:
+        """Return the client that lets no records share a request."""
+        self._singly = self._singly or self._make_singly()
+        return self._singly
 
-        def hand_over(producer: Any) -> None:
-            while True:
-                try:
-                    producer.produce(
-                        topic, value, key, timestamp=timestamp_ms, headers=list(headers), on_delivery=report
-                    )
-                except BufferError:  # the client's own buffer is full: the broker is slow or away
-                    self.poll(0.1)
-                except KafkaException as error:
-                    acknowledged(delivery_error(error.args[0], topic))
-                    return
-                else:
-                    return
-
-        hand_over(self._producer)
+    def answered(self) -> None:
+        """Note that the broker has answered."""
+        self._state.answered()
 
     def poll(self, timeout_s: float = 0.0) -> None:
         """Serve acknowledgements, waiting for the first at most that long.
@@ -85,7 +64,7 @@ class Publisher:
             BusError: the broker refuses for good.
         """
         with self._state.serving():
-            self._producer.poll(timeout_s)
+            self.producer.poll(timeout_s)
             if self._singly:
                 self._singly.poll(0)
         self._state.check()
@@ -94,7 +73,7 @@ class Publisher:
         """Wait until all is acknowledged or the time is over; return how many records are not."""
         give_up = time.monotonic() + timeout_s
         with self._state.serving():
-            self._producer.flush(timeout_s)
+            self.producer.flush(timeout_s)
             if self._singly:
                 self._singly.flush(max(0.0, give_up - time.monotonic()))
         return self.pending
@@ -102,4 +81,66 @@ class Publisher:
     @property
     def pending(self) -> int:
         """Return how many records wait for their acknowledgement to be served."""
-        return len(self._producer) + (len(self._singly) if self._singly else 0)
+        return len(self.producer) + (len(self._singly) if self._singly else 0)
+
+
+class _Sending:
+    """One record on its way.
+
+    The client holds it by its method until the record is delivered, and it holds nothing that leads back to
+    itself: else its bytes would stay until the garbage collector comes round, in a quiet process for hours.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp_ms: int,
+        headers: Headers,
+        acknowledged: Acknowledged,
+    ) -> None:
+        self._publisher = publisher
+        self._topic = topic
+        self._key = key
+        self._value = value
+        self._timestamp_ms = timestamp_ms
+        self._headers = headers
+        self._acknowledged = acknowledged
+        self._shares = len(value or b"") < SHARED_BYTES
+
+    def hand_over(self, producer: Any) -> None:
+        """Give it to the client; wait while the client's own buffer is full."""
+        while True:
+            try:
+                producer.produce(
+                    self._topic,
+                    self._value,
+                    self._key,
+                    timestamp=self._timestamp_ms,
+                    headers=list(self._headers),
+                    on_delivery=self._report,
+                )
+            except BufferError:  # the broker is slow or away
+                self._publisher.poll(0.1)
+            except KafkaException as error:
+                self._acknowledged(delivery_error(error.args[0], self._topic))
+                return
+            else:
+                return
+
+    def _report(self, error: KafkaError | None, message: Message) -> None:
+        if error is None and message.offset() is None:
+            # The broker called it a duplicate. On a new partition that is no proof: when the first of
+            # several requests comes too early, the later ones are taken and its repetition is not.
+            self.hand_over(self._publisher.producer)
+            return
+        if error is None or error.code() > 0:  # below are the client's own words
+            self._publisher.answered()
+        if self._shares and error is not None and error.code() in REFUSED_RECORD:
+            # The broker takes all of a batch or none, and does not say which record is at fault.
+            self._shares = False
+            self.hand_over(self._publisher.singly())
+            return
+        self._acknowledged(delivery_error(error, self._topic))
