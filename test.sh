@@ -70,7 +70,7 @@ status=0
 python -m pytest -n 4 --dist loadfile --no-loadscope-reorder "${select[@]}" "$@" || status=$?
 if ((status == 1)); then # some failed; anything else is no matter of crowding
     status=0
-    printf '\n== pytest: what failed beside others, alone\n'
-    python -m pytest -n 0 --last-failed --last-failed-no-failures none "${select[@]}" "$@" || status=$?
+    printf '\n== pytest: what failed beside others, alone; what passes now is crowded out, or a race\n'
+    python -m pytest -n 0 -v --last-failed --last-failed-no-failures none "${select[@]}" "$@" || status=$?
 fi
 ((status == 0 && ${#failed[@]} == 0))

@@ -55,7 +55,7 @@ def _services(options: argparse.Namespace, topics: list[str]) -> dict[str, tuple
 
 def main() -> None:
     """Run the benchmark."""
-    options = parser(__doc__, rounds=1, video=False)
+    options = parser(__doc__, rounds=0, video=False)
     options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--model", help="model of imageaiProcessor")
     os.environ.pop("IMAGEBUS_METRICS_PORT", None)

@@ -20,9 +20,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def parser(description: str | None, rounds: int = 3, *, video: bool = True) -> argparse.ArgumentParser:
-    """Return a parser with the options that benchmarks share; ``video`` where pictures are taken from one."""
+    """Return a parser with the options that benchmarks share.
+
+    Args:
+        rounds: how many by default; 0 where there is nothing to be taken in turn.
+        video: whether pictures are taken from one.
+    """
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--rounds", type=int, default=rounds, help=f"pairs of runs (default {rounds})")
+    if rounds:
+        made.add_argument("--rounds", type=int, default=rounds, help=f"pairs of runs (default {rounds})")
     if video:
         made.add_argument("--video", type=Path, help="take the pictures from this file")
     made.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON")

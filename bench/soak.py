@@ -114,7 +114,7 @@ def _report(
 
 def main() -> None:
     """Run the benchmark."""
-    options = parser(__doc__, rounds=1)
+    options = parser(__doc__, rounds=0)
     options.add_argument("--minutes", type=float, default=60)
     options.add_argument("--warm-up", type=float, help="minutes that do not count (default a sixth)")
     options.add_argument("--cameras", type=int, default=4)
