@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from imagebus import Detection, FrameError, Hop, Model, codec
+from imagebus.record import Record
+from imagebus.seen import see
 from imagebus.testing import make_frame
 
 CUP = {"label": "cup", "confidence": 0.5, "box": [1, 2, 3, 4]}
@@ -153,3 +155,25 @@ def test_attributes_in_a_longer_form_keep_their_value_and_times_their_microsecon
     assert again["attributes"]["a.float"] == 0.5
     time = again["attributes"]["a.time"]
     assert (time.seconds, round(time.nanoseconds, -4)) == (5, 123_460_000)
+
+
+def test_attributes_of_any_depth_are_a_frame_or_a_frame_error_and_can_be_shown() -> None:
+    """msgspec's own bound lies between: no depth lets another error out."""
+    frame = codec.encode(make_frame())
+    whole = msgpack.unpackb(frame)
+    decoded = 0
+    for depth in [10, 100, *range(400, 1100, 7), 5000]:
+        whole["attributes"] = {}
+        data = msgpack.packb(whole)
+        nested = b"\x81\xa3a.b" + b"\x91" * depth + b"\xc0"
+        data = data.replace(b"\xaaattributes\x80", b"\xaaattributes" + nested)
+        assert nested in data
+        record = Record("IN", 0, 0, 0, b"k", data)
+        try:
+            codec.decode(data)
+        except FrameError as error:
+            assert error.reason == "undecodable"
+        else:
+            decoded += 1
+        assert see(record).plain["offset"] == 0
+    assert decoded >= 2

@@ -152,7 +152,10 @@ def _check_box(detection: Detection, frame: Frame) -> None:
 
 def _check_attributes(frame: Frame) -> None:
     maps = [frame.attributes, *(detection.attributes for detection in frame.detections)]
-    size = sum(len(_encoder.encode(attributes)) for attributes in maps if attributes)
+    try:
+        size = sum(len(_encoder.encode(attributes)) for attributes in maps if attributes)
+    except RecursionError as error:
+        raise FrameError("attributes are nested too deep", "undecodable") from error
     if size > MAX_ATTRIBUTES_BYTES:
         raise FrameError(f"{size} bytes of attributes, at most {MAX_ATTRIBUTES_BYTES}", "undecodable")
 

@@ -68,7 +68,10 @@ class Seen:
             facts["only_for"] = only_for
         if self.frame is None:
             return facts | {"source": self.source, "bytes": len(record.value or b""), "problem": self.problem}
-        return facts | {"image_bytes": len(self.frame.image)} | _plain(self.frame)
+        try:
+            return facts | {"image_bytes": len(self.frame.image)} | _plain(self.frame)
+        except RecursionError:
+            return facts | {"source": self.source, "problem": "nested too deep to be shown"}
 
 
 def see(record: Record) -> Seen:

@@ -20,6 +20,7 @@ from imagebus.ending import LATE_MS
 from imagebus.errors import BrokerAwayError, BusError
 from imagebus.in_order import in_order
 from imagebus.log import say, warn
+from imagebus.moment import within
 from imagebus.options import Field, Positional
 from imagebus.record import Record
 from imagebus.saved import Folder
@@ -50,7 +51,9 @@ class RangeOptions(CapturedOptions):
     """The options of commands that show a range of a topic."""
 
     topic: Positional[AnyTopic] = Field(description="topic to read")
-    count: int | None = Field(None, ge=1, description="print at most so many; without --from the newest")
+    count: int | None = Field(
+        None, ge=1, description="print at most so many; without --from and --until the newest"
+    )
     save: Path | None = Field(None, description="write each picture to this folder, with a JSON file beside")
     as_json: bool = Field(False, validation_alias="json", description="print one JSON object a line")
 
@@ -158,8 +161,7 @@ def in_range(
     if until_ms is not None:
         end |= survey.since(end, until_ms + MAX_AHEAD_MS + LATE_MS)
     for record in in_order(survey, begin, end, most, until_ms):
-        after = begin_ms is None or record.timestamp_ms >= begin_ms
-        if after and (until_ms is None or record.timestamp_ms < until_ms):
+        if within((begin_ms, until_ms), record.timestamp_ms):
             yield record
 
 
