@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from imagebus.ending import LATE_MS
 from imagebus.topics import meta_of
 from tests.broker import (
     Put,
-    Reader,
     committed,
     cut,
     frame_put,
@@ -34,6 +33,7 @@ from tests.broker import (
     transaction,
 )
 from tests.delivery.conftest import Run
+from tests.delivery.stage import Outcome
 from tests.programs import ROOT, wait_for
 from tests.seed import seed
 
@@ -159,7 +159,7 @@ def test_the_first_moment_belongs_to_a_range_and_the_last_does_not(kafka: str, r
 
 @pytest.mark.timeout(120)
 def test_a_run_that_was_killed_and_stopped_goes_on_and_when_it_is_done_does_nothing(
-    kafka: str, run: Run, short_session: Path, outcome: Callable[[str], Reader]
+    kafka: str, run: Run, short_session: Path, outcome: Outcome
 ) -> None:
     arrivals = night(random.Random(1))
     topic, out = old_topic(kafka), fresh("out")
@@ -191,7 +191,7 @@ def test_a_run_that_was_killed_and_stopped_goes_on_and_when_it_is_done_does_noth
 
 @SLOW
 def test_a_run_that_goes_on_keeps_to_its_range_though_five_minutes_ago_is_later_now(
-    kafka: str, run: Run, short_session: Path, outcome: Callable[[str], Reader]
+    kafka: str, run: Run, short_session: Path, outcome: Outcome
 ) -> None:
     topic, out = old_topic(kafka, partitions=1), fresh("out")
     now_ms = time.time_ns() // 1_000_000
@@ -265,7 +265,7 @@ def test_gaps_that_transactions_leave_in_the_log_stop_no_run(kafka: str, run: Ru
 
 @SLOW
 def test_what_retention_took_of_a_range_is_counted_as_expired(
-    kafka: str, run: Run, outcome: Callable[[str], Reader], short_session: Path
+    kafka: str, run: Run, outcome: Outcome, short_session: Path
 ) -> None:
     topic, out = old_topic(kafka, partitions=1), fresh("out")
     put_frames(kafka, topic, [(frame(n, n / 10), 0) for n in range(200)])
@@ -289,7 +289,7 @@ def test_what_retention_took_of_a_range_is_counted_as_expired(
 @pytest.mark.parametrize("by", ["flag", pytest.param("hand", marks=SLOW)])
 @pytest.mark.timeout(120)
 def test_several_workers_share_a_run_and_all_end_with_it(
-    kafka: str, run: Run, short_session: Path, outcome: Callable[[str], Reader], by: str
+    kafka: str, run: Run, short_session: Path, outcome: Outcome, by: str
 ) -> None:
     arrivals = night(random.Random(3))
     topic, out = old_topic(kafka), fresh("out")
@@ -317,7 +317,7 @@ def test_what_a_filter_holds_back_is_published_at_the_end_of_a_run(kafka: str, r
 
 @SLOW
 def test_a_holding_filter_that_is_stopped_and_goes_on_loses_nothing(
-    kafka: str, run: Run, short_session: Path, outcome: Callable[[str], Reader]
+    kafka: str, run: Run, short_session: Path, outcome: Outcome
 ) -> None:
     topic, out = old_topic(kafka, partitions=1), fresh("out")
     put_frames(kafka, topic, [(frame(n, n / 10), 0) for n in range(80)])
