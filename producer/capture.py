@@ -7,6 +7,7 @@ standard output.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -82,6 +83,8 @@ class Capture:
             return str(error)
         finally:
             video.close()
+            # A frame that was asked for its matrix is in a cycle; a short file that is looped leaves many.
+            gc.collect()
         return ""
 
     def _take(self, shot: Shot, paced: bool) -> None:

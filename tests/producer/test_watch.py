@@ -22,9 +22,14 @@ def the_child() -> int:
     return child
 
 
-def test_memory_does_not_grow_with_the_number_of_pictures(assets: Path) -> None:
-    with capturing(assets / "videos/park-man-ball.mp4", loop=True) as read:
-        read(lambda seen: len(seen.pictures) >= 300)
+@pytest.mark.parametrize(
+    ("video", "pictures"), [("park-man-ball.mp4", 300), ("car-4-frames-mpeg4.mp4", 1600)]
+)
+def test_memory_grows_neither_with_the_number_of_pictures_nor_with_that_of_rounds(
+    assets: Path, video: str, pictures: int
+) -> None:
+    with capturing(assets / "videos" / video, loop=True) as read:
+        read(lambda seen: len(seen.pictures) >= pictures)
         status = Path(f"/proc/{the_child()}/status").read_text()
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", status)
     assert int(peak_kb) < 200_000
