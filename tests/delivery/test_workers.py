@@ -15,10 +15,10 @@ from typing import Self
 import msgpack
 import pytest
 
-from imagebus.commit import counts_of
-from tests.broker import Commits, Reader, committed, frame_put, fresh, make_topic, plain_frame, put
+from tests.broker import Commits, committed, frame_put, fresh, make_topic, plain_frame, put
 from tests.delivery.conftest import Run
 from tests.delivery.sources import Account, Place, Published, Sources, places
+from tests.delivery.stage import Outcome, counts, every_frame, group
 from tests.programs import ROOT, Program, wait_for
 
 pytestmark = pytest.mark.kafka
@@ -33,17 +33,14 @@ NewStage = Callable[..., "Stage"]
 class Stage:
     """One stage on topics of its own, whose members are killed soon after they fall silent."""
 
-    def __init__(self, kafka: str, run: Run, written: Callable[[str], Reader], *flags: object) -> None:
+    def __init__(self, kafka: str, run: Run, written: Outcome, *flags: object) -> None:
         self.kafka = kafka
         self.topic = make_topic(kafka, fresh("in"), PARTITIONS)
         self.out = make_topic(kafka, fresh("out"), PARTITIONS)
-        self.group = f"imagebus.f.{self.topic}.{self.out}"
+        self.group = group(self.topic, self.out)
         self.written = written(self.out)
         self._run = run
-        self._flags: tuple[object, ...] = (
-            *("-i", self.topic, "-t", self.out, "-n", "f", "--freshness", "all", "--start", "earliest"),
-            *flags,
-        )
+        self._flags = every_frame(self.topic, self.out, *flags)
 
     def begin(self, *flags: object) -> Program:
         return self._run(*self._flags, *flags, script=WORKER)
@@ -74,7 +71,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(kafka: str, run: Run, outcome: Callable[[str], Reader], tmp_path: Path) -> NewStage:
+def stage(kafka: str, run: Run, outcome: Outcome, tmp_path: Path) -> NewStage:
     """Make a stage: ``stage("--delay-ms", 3)``; who is silent for ``session_s`` loses its partitions."""
 
     def make(*flags: object, session_s: float = 1.5) -> Stage:
@@ -299,10 +296,8 @@ def test_a_storm_of_rebalances_loses_nothing_and_keeps_the_order_of_every_source
 
     account = here.account()
     account.check(fed)
-    totals: Counter[str] = Counter()
-    for position in account.positions.values():
-        totals += Counter(counts_of(position))
     found = Counter(does(n) for n in range(len(fed)))
+    totals = counts(here.kafka, here.topic, here.out, PARTITIONS)
     assert totals == {"output": found["pass"], "filtered": found["drop"], "dead": found["fail"]}
     record_property("frames", len(fed))
     record_property("repeats", account.repeats)
