@@ -19,6 +19,7 @@ from imagebus.bus import Bus
 from imagebus.camera import CameraPublisher
 from imagebus.connection import Assigned, Position
 from imagebus.outgoing import frame_records
+from imagebus.record import Outgoing
 
 LABELS = ("person", "car")
 
@@ -49,14 +50,7 @@ def cameras(options: argparse.Namespace) -> None:
             image=pictures[number % len(pictures)],
         )
         for one in frame_records(frame, options.topic, trace.begin()):
-            publisher.send(
-                one.topic,
-                one.key,
-                one.value,
-                timestamp_ms=one.timestamp_ms,
-                headers=one.headers,
-                acknowledged=_check,
-            )
+            publisher.send(one, _check)
 
     run_phases(options, publish, idle=publisher.poll)
     assert publisher.flush(30) == 0
@@ -104,14 +98,8 @@ def produce(options: argparse.Namespace) -> None:
     publisher.poll(0.5)
     began, used = time.perf_counter(), time.process_time()
     for number in range(options.count):
-        publisher.send(
-            options.topic,
-            b"cam%d" % (number % 8),
-            value,
-            timestamp_ms=time.time_ns() // 1_000_000,
-            headers=(),
-            acknowledged=_check,
-        )
+        now_ms = time.time_ns() // 1_000_000
+        publisher.send(Outgoing(options.topic, b"cam%d" % (number % 8), value, now_ms, ()), _check)
         publisher.poll(0)
     assert publisher.flush(60) == 0
     say_rate(began, used, options.count, len(value))

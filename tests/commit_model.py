@@ -11,7 +11,7 @@ from imagebus.commit import DEAD, OUTPUT, Commit
 from imagebus.connection import Acknowledged, Assigned, Listener, Position, Start
 from imagebus.errors import FrameError
 from imagebus.outgoing import GROUP, OFFSET, PARTITION
-from imagebus.record import Headers, Record
+from imagebus.record import Headers, Outgoing, Record
 from imagebus.runner import Runner
 from imagebus.topics import OUTCOMES, dead_letters_of, meta_of
 from tests.broker import frame_put, plain_frame
@@ -155,17 +155,8 @@ class Worker:
     ) -> Worker:
         raise AssertionError("the model itself gives partitions")
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
-        sent = Sent(topic, value, headers, acknowledged, dict(self.terms))
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
+        sent = Sent(record.topic, record.value, record.headers, acknowledged, dict(self.terms))
         self.on_its_way.append(sent)
         for (partition, offset), kind in sent.speaks_of():
             known = self.known[sent.terms[partition], (partition, offset)]

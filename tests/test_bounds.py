@@ -17,8 +17,8 @@ from imagebus.dead_letter import letter_of
 from imagebus.errors import FilterError, UnfinishedError
 from imagebus.filter import Result
 from imagebus.held import Item
-from imagebus.outgoing import Outgoing, dead_letter
-from imagebus.record import Headers, Record
+from imagebus.outgoing import dead_letter
+from imagebus.record import Headers, Outgoing, Record
 from imagebus.runner import Runner
 from imagebus.testing import MemoryBus, MemoryPublisher, make_frame
 from tests.broker import fresh, make_topic
@@ -77,22 +77,11 @@ class Small(MemoryBus):
 class Refusing(MemoryPublisher):
     """Refuses what is larger."""
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
-        if topic.endswith(".DLQ") and len(value or b"") + len(key or b"") > 1000:
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
+        if record.topic.endswith(".DLQ") and record.size + len(record.key or b"") > 1000:
             self._waiting.append(lambda _error: acknowledged(FrameError("too large", "refused")))
         else:
-            super().send(
-                topic, key, value, timestamp_ms=timestamp_ms, headers=headers, acknowledged=acknowledged
-            )
+            super().send(record, acknowledged)
 
 
 @pytest.mark.parametrize(("key", "value"), [(b"k", b"x" * 2000), (b"k" * 2000, b"x")])
@@ -137,8 +126,8 @@ def test_nothing_stays_of_a_record_that_is_acknowledged(kafka: str) -> None:
     publisher, topic = Bus(kafka).publisher(), make_topic(kafka, fresh("out"))
     small, large = Told(), Told()
     left = [weakref.ref(small), weakref.ref(large)]
-    publisher.send(topic, b"k", b"x", timestamp_ms=0, headers=(), acknowledged=small)
-    publisher.send(topic, b"k", b"x" * MB, timestamp_ms=0, headers=(), acknowledged=large)
+    publisher.send(Outgoing(topic, b"k", b"x", 0, ()), small)
+    publisher.send(Outgoing(topic, b"k", b"x" * MB, 0, ()), large)
     del small, large
     assert publisher.flush(20) == 0
     assert [one() for one in left] == [None, None]

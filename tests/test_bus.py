@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from imagebus.bus import Bus
 from imagebus.errors import BrokerAwayError, BusError, ConfigurationError, FrameError
-from imagebus.record import Record
+from imagebus.record import Outgoing, Record
 from imagebus.topics import SETTINGS
 from tests.broker import Put, frame_put, fresh, make_topic, plain_frame, put, read_all
 from tests.programs import wait_for
@@ -40,9 +40,7 @@ JAVA_MURMUR2 = {
 def send(bus: Bus, topic: str, keys: list[bytes], value: bytes = b"x") -> list[Exception | None]:
     publisher, told = bus.publisher(), list[Exception | None]()
     for key in keys:
-        publisher.send(
-            topic, key, value, timestamp_ms=time.time_ns() // 10**6, headers=(), acknowledged=told.append
-        )
+        publisher.send(Outgoing(topic, key, value, time.time_ns() // 10**6, ()), told.append)
     assert publisher.flush(20) == 0
     assert publisher.pending == 0
     return told

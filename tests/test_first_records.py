@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from imagebus.bus import Bus
+from imagebus.record import Outgoing
 
 RECORDS = 6
 
@@ -21,14 +22,8 @@ def test_every_record_that_is_acknowledged_on_a_new_topic_is_there(kafka: str) -
         outcomes: list[Exception | None] = []
         bus.ensure_topic(topic)
         for number in range(RECORDS):
-            publisher.send(
-                topic,
-                b"camera",
-                b"%d" % number,
-                timestamp_ms=time.time_ns() // 1_000_000,
-                headers=(),
-                acknowledged=outcomes.append,
-            )
+            record = Outgoing(topic, b"camera", b"%d" % number, time.time_ns() // 1_000_000, ())
+            publisher.send(record, outcomes.append)
             publisher.poll(0)
             time.sleep(0.002)
         assert publisher.flush(10) == 0

@@ -17,9 +17,9 @@ from imagebus.commit import read
 from imagebus.connection import Acknowledged
 from imagebus.errors import FilterError, TooManyFailuresError
 from imagebus.filter import Result
-from imagebus.outgoing import Outgoing, frame_records
+from imagebus.outgoing import frame_records
 from imagebus.processing import Processing
-from imagebus.record import Record
+from imagebus.record import Outgoing, Record
 from imagebus.status import Status
 from imagebus.testing import MemoryBus, MemoryPublisher, make_frame, run_filter
 from imagebus.trace import begin
@@ -817,10 +817,9 @@ class Unsure(MemoryPublisher):
         self._topic = bus.withheld
         self._unsure = 0
 
-    def send(self, topic: str, *args: Any, acknowledged: Acknowledged, **kwargs: Any) -> None:
-        self._unsure += topic == self._topic
-        withheld: Acknowledged = (lambda _: None) if topic == self._topic else acknowledged
-        super().send(topic, *args, acknowledged=withheld, **kwargs)
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
+        self._unsure += record.topic == self._topic
+        super().send(record, (lambda _: None) if record.topic == self._topic else acknowledged)
 
     def flush(self, timeout_s: float) -> int:
         return super().flush(timeout_s) + self._unsure

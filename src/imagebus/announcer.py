@@ -12,6 +12,7 @@ from imagebus.announce import CONTENT_TYPE, EVERY_S, Service, encode
 from imagebus.connection import Connection, Publishing
 from imagebus.errors import BrokerAwayError, ImagebusError, TopicGoneError, UnfinishedError
 from imagebus.log import warn
+from imagebus.record import Outgoing
 from imagebus.topics import SERVICES, SERVICES_SETTINGS
 
 LAST_WORD_S = 0.8
@@ -81,14 +82,10 @@ class Announcer:
             return AGAIN_S
 
     def _send(self, publisher: Publishing, value: bytes | None) -> None:
-        publisher.send(
-            SERVICES,
-            self._instance.key,
-            value,
-            timestamp_ms=time.time_ns() // 1_000_000,
-            headers=(("content-type", CONTENT_TYPE.encode()),),
-            acknowledged=self._acknowledged,
-        )
+        headers = (("content-type", CONTENT_TYPE.encode()),)
+        now_ms = time.time_ns() // 1_000_000
+        record = Outgoing(SERVICES, self._instance.key, value, now_ms, headers)
+        publisher.send(record, self._acknowledged)
 
     def _acknowledged(self, error: Exception | None) -> None:
         self._error = error

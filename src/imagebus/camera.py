@@ -14,7 +14,8 @@ from imagebus.connection import Acknowledged, Connection, Publishing
 from imagebus.errors import BrokerAwayError, FrameError, TopicGoneError
 from imagebus.frame import Frame, Hop
 from imagebus.log import warn
-from imagebus.outgoing import Outgoing, frame_records
+from imagebus.outgoing import frame_records
+from imagebus.record import Outgoing
 from imagebus.status import CameraStatus
 from imagebus.topics import META_SETTINGS, SETTINGS, meta_of
 from imagebus.version import VERSION
@@ -216,7 +217,7 @@ class CameraPublisher:
             else:
                 acknowledged(error)
 
-        record.send(publisher, reported)
+        publisher.send(record, reported)
 
     def _frame(self, image: bytes, taken_ns: int) -> Frame:
         epoch, sequence, captured_ns = self._clock.stamp(taken_ns)

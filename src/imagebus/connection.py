@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from imagebus.record import Headers, Record
+from imagebus.record import Outgoing, Record
 
 Acknowledged = Callable[[Exception | None], None]
 """Called once a record is safe on the broker (None), or never will be (FrameError or BusError; a
@@ -70,16 +70,7 @@ class Listener(Protocol):
 class Publishing(Protocol):
     """Sends records and tells of each whether it is safe."""
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
 
     def poll(self, timeout_s: float = 0.0) -> None:

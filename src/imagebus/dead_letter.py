@@ -12,10 +12,9 @@ from imagebus.outgoing import (
     ORIGINAL,
     PARTITION,
     TOPIC,
-    Outgoing,
     is_without_bytes,
 )
-from imagebus.record import Headers, Record
+from imagebus.record import Headers, Outgoing, Record
 
 PLACE = {GROUP, TOPIC, PARTITION, OFFSET, ONLY_FOR, AGAIN}
 """Headers that say what a record came of; one that is sent again came of nothing but its dead letter."""

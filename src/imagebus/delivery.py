@@ -12,8 +12,8 @@ from imagebus.errors import BusError, FrameError, TopicGoneError
 from imagebus.ledger import Ledger
 from imagebus.log import warn
 from imagebus.outcomes import Outcomes, Run, Runs
-from imagebus.outgoing import Outgoing, is_without_bytes, without_bytes
-from imagebus.record import Record
+from imagebus.outgoing import is_without_bytes, of_log, without_bytes
+from imagebus.record import Outgoing, Record
 
 MAX_PENDING = 128
 MAX_PENDING_BYTES = 32 * 1024 * 1024
@@ -149,7 +149,7 @@ class Delivery:
                 self._done(ledger, record.offset, outcome)
 
         for item in outgoing:
-            self._send(item.of_log(ledger.log), acknowledged)
+            self._send(of_log(item, ledger.log), acknowledged)
 
     def _done(self, ledger: Ledger, offset: int, outcome: str) -> None:
         ledger.done(offset, outcome)
@@ -165,7 +165,7 @@ class Delivery:
                 self.sent_bytes += item.size
             acknowledged(error)
 
-        item.send(self._publisher, reported)
+        self._publisher.send(item, reported)
 
     def note_quiet(self) -> None:
         """Send the notes of what was skipped and filtered out since the last."""

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from imagebus.errors import FrameError
-from imagebus.outgoing import Outgoing
+from imagebus.record import Outgoing
 from imagebus.topics import OUTCOMES
 
 MOST_BYTES = 1024 * 1024

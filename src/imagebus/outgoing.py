@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagebus import codec, trace
-from imagebus.connection import Acknowledged, Publishing
 from imagebus.errors import FrameError
 from imagebus.frame import Frame
-from imagebus.record import HEADER_BYTES, Headers, Record, footprint
+from imagebus.record import HEADER_BYTES, Headers, Outgoing, Record
 from imagebus.topics import MAX_AHEAD_MS, dead_letters_of, meta_of
 
 MAX_HEADERS_BYTES = 64 * 1024
@@ -27,40 +26,9 @@ AGAIN = "imagebus.again"
 """On whatever came of such a letter: it is late, and not to be shown as if live."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    timestamp_ms: int
-    headers: Headers
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes its value has."""
-        return len(self.value or b"")
-
-    @property
-    def footprint(self) -> int:
-        """Return about how many bytes it takes in memory."""
-        return footprint(self.key, self.value, self.headers)
-
-    def send(self, publisher: Publishing, acknowledged: Acknowledged) -> None:
-        """Hand it to a publisher, who tells once it is safe, or why it is not."""
-        publisher.send(
-            self.topic,
-            self.key,
-            self.value,
-            timestamp_ms=self.timestamp_ms,
-            headers=self.headers,
-            acknowledged=acknowledged,
-        )
-
-    def of_log(self, log: str) -> Outgoing:
-        """Return it with the id of the log that it came of, where that is known."""
-        return replace(self, headers=(*self.headers, (LOG, log.encode()))) if log else self
+def of_log(item: Outgoing, log: str) -> Outgoing:
+    """Return a record with the id of the log that it came of, where that is known."""
+    return replace(item, headers=(*item.headers, (LOG, log.encode()))) if log else item
 
 
 def origin(record: Record, group: str) -> Headers:

@@ -15,8 +15,8 @@ from imagebus.filter import Filter, Result, frame_of
 from imagebus.frame import Frame, Hop
 from imagebus.held import Held, Item, key_of
 from imagebus.log import warn
-from imagebus.outgoing import Outgoing, frame_records, origin
-from imagebus.record import Record
+from imagebus.outgoing import frame_records, origin
+from imagebus.record import Outgoing, Record
 from imagebus.status import Status
 
 FAILURES_IN_A_ROW = 20

@@ -1,4 +1,4 @@
-"""One record of the bus, as it was read, before anybody believed a byte of it."""
+"""A record of the bus: as it was read, before anybody believed a byte of it, or as it goes out."""
 
 from __future__ import annotations
 
@@ -40,3 +40,24 @@ class Record:
             if key == name:
                 return (value or b"").decode("utf-8", "replace")
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+    headers: Headers
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes its value has."""
+        return len(self.value or b"")
+
+    @property
+    def footprint(self) -> int:
+        """Return about how many bytes it takes in memory."""
+        return footprint(self.key, self.value, self.headers)

@@ -19,9 +19,9 @@ from imagebus.frame import Frame
 from imagebus.held import Item
 from imagebus.log import say, warn
 from imagebus.outcomes import Outcomes, Run
-from imagebus.outgoing import ONLY_FOR, Outgoing, dead_letter
+from imagebus.outgoing import ONLY_FOR, dead_letter
 from imagebus.processing import Processing
-from imagebus.record import Record
+from imagebus.record import Outgoing, Record
 from imagebus.status import Status
 from imagebus.text import printable
 from imagebus.topics import (

@@ -33,8 +33,7 @@ from imagebus import outgoing, trace
 from imagebus.frame import Frame
 from imagebus.log import warn
 from imagebus.mask import mask
-from imagebus.outgoing import Outgoing
-from imagebus.record import Record
+from imagebus.record import Outgoing, Record
 from imagebus.text import printable
 from imagebus.version import VERSION
 

@@ -15,7 +15,7 @@ from imagebus.connection import Acknowledged, Assigned, Listener, Position, Star
 from imagebus.filter import Filter
 from imagebus.frame import Detection, Frame, Hop
 from imagebus.outgoing import frame_records
-from imagebus.record import Headers, Record
+from imagebus.record import Headers, Outgoing, Record
 from imagebus.runner import Runner
 from imagebus.topics import meta_of
 
@@ -124,18 +124,9 @@ class MemoryPublisher:
         self._bus = bus
         self._waiting: list[Acknowledged] = []
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
         """Append; the acknowledgement comes with the next poll."""
-        self._bus.append(topic, key, value, timestamp_ms, headers)
+        self._bus.append(record.topic, record.key, record.value, record.timestamp_ms, record.headers)
         self._waiting.append(acknowledged)
 
     def poll(self, timeout_s: float = 0.0) -> None:

@@ -12,8 +12,7 @@ from imagebus.log import warn
 
 if TYPE_CHECKING:
     from imagebus.frame import Frame
-    from imagebus.outgoing import Outgoing
-    from imagebus.record import Record
+    from imagebus.record import Outgoing, Record
 
 HEADER = "traceparent"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")

@@ -26,6 +26,7 @@ from imagebus.folders import checkout
 from imagebus.frame import Detection, Frame, Hop, Model
 from imagebus.kafka.process import die_with_parent
 from imagebus.outgoing import frame_records
+from imagebus.record import Outgoing
 
 ROOT = checkout()
 assert ROOT is not None
@@ -176,9 +177,7 @@ class Camera:
         faults: list[Exception | None] = []
         headers = (("content-type", codec.CONTENT_TYPE.encode()),)
         stamp = timestamp_ms if timestamp_ms is not None else time.time_ns() // 1_000_000
-        self._publisher.send(
-            self.topic, key, value, timestamp_ms=stamp, headers=headers, acknowledged=faults.append
-        )
+        self._publisher.send(Outgoing(self.topic, key, value, stamp, headers), faults.append)
         while not faults:
             self._publisher.poll(0.1)
         assert faults == [None]

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocket, expect
 
 from imagebus import codec
 from imagebus.frame import Box, Detection, Frame, Hop
+from imagebus.record import Outgoing
 
 from .conftest import Camera, PageServer
 
@@ -457,10 +458,8 @@ def test_a_topic_that_carries_something_else_is_not_shown(
     kafka: str, server: PageServer, camera: Camera, page: Page
 ) -> None:
     other = Camera(kafka, "page.other", "cam0")
-    other._publisher.send(
-        "page.other", b"cam0", b"{}", timestamp_ms=0, headers=(("content-type", b"application/json"),),
-        acknowledged=lambda _: None,
-    )  # fmt: skip
+    record = Outgoing("page.other", b"cam0", b"{}", 0, (("content-type", b"application/json"),))
+    other._publisher.send(record, lambda _: None)
     other._publisher.flush(5)
     page.goto(server.url)
     camera.show()

@@ -16,7 +16,7 @@ from imagebus.bus.client import (
     delivery_error,
 )
 from imagebus.connection import Acknowledged
-from imagebus.record import Headers
+from imagebus.record import Outgoing
 
 
 class Publisher:
@@ -35,18 +35,9 @@ class Publisher:
         self._make_singly = make_singly
         self._singly: Any = None
 
-    def send(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        *,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
+    def send(self, record: Outgoing, acknowledged: Acknowledged) -> None:
         """Hand a record over; ``acknowledged`` is called from a later ``poll`` or ``flush``."""
-        _Sending(self, topic, key, value, timestamp_ms, headers, acknowledged).hand_over(self.producer)
+        _Sending(self, record, acknowledged).hand_over(self.producer)
 
     def singly(self) -> Any:
         """Return the client that lets no records share a request."""
@@ -91,41 +82,29 @@ class _Sending:
     itself: else its bytes would stay until the garbage collector comes round, in a quiet process for hours.
     """
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        timestamp_ms: int,
-        headers: Headers,
-        acknowledged: Acknowledged,
-    ) -> None:
+    def __init__(self, publisher: Publisher, record: Outgoing, acknowledged: Acknowledged) -> None:
         self._publisher = publisher
-        self._topic = topic
-        self._key = key
-        self._value = value
-        self._timestamp_ms = timestamp_ms
-        self._headers = headers
+        self._record = record
         self._acknowledged = acknowledged
-        self._shares = len(value or b"") < SHARED_BYTES
+        self._shares = record.size < SHARED_BYTES
 
     def hand_over(self, producer: Any) -> None:
         """Give it to the client; wait while the client's own buffer is full."""
+        record = self._record
         while True:
             try:
                 producer.produce(
-                    self._topic,
-                    self._value,
-                    self._key,
-                    timestamp=self._timestamp_ms,
-                    headers=list(self._headers),
+                    record.topic,
+                    record.value,
+                    record.key,
+                    timestamp=record.timestamp_ms,
+                    headers=list(record.headers),
                     on_delivery=self._report,
                 )
             except BufferError:  # the broker is slow or away
                 self._publisher.poll(0.1)
             except KafkaException as error:
-                self._acknowledged(delivery_error(error.args[0], self._topic))
+                self._acknowledged(delivery_error(error.args[0], record.topic))
                 return
             else:
                 return
@@ -143,4 +122,4 @@ class _Sending:
             self._shares = False
             self.hand_over(self._publisher.singly())
             return
-        self._acknowledged(delivery_error(error, self._topic))
+        self._acknowledged(delivery_error(error, self._record.topic))

@@ -21,8 +21,7 @@ from imagebus.errors import BrokerAwayError, BusError, ConfigurationError
 from imagebus.log import say, warn
 from imagebus.moment import within
 from imagebus.options import Field, Positional, Text
-from imagebus.outgoing import Outgoing
-from imagebus.record import Record
+from imagebus.record import Outgoing, Record
 from imagebus.replayed import Replayed
 from imagebus.start import Moment
 from imagebus.text import printable
@@ -269,4 +268,4 @@ class Few:
                 self.refused += 1
                 warn(f"{record.topic}[{record.partition}]@{record.offset} is not sent: {error}")
 
-        out.send(self._publisher, acknowledged)
+        self._publisher.send(out, acknowledged)
