@@ -206,7 +206,6 @@ class Reader:
                 "log_level": 2,
                 "group.id": "tests.reader",
                 "enable.auto.commit": False,
-                "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "fetch.message.max.bytes": LARGE,
             }
@@ -238,17 +237,10 @@ class Reader:
             ends[partition] = high if high > low else 0
         while any(self._next.get(partition, 0) < end for partition, end in ends.items()):
             for message in self._consumer.consume(100, 0.05):
-                self._take(message)
+                assert message.error() is None, message.error()
+                self.records.append(record := _record(message))
+                self._next[record.partition] = record.offset + 1
         return self.records
-
-    def _take(self, message: Any) -> None:
-        error, partition, offset = message.error(), message.partition(), message.offset()
-        if error is None:
-            self.records.append(_record(message))
-            self._next[partition] = offset + 1
-        else:
-            assert error.code() == KafkaError._PARTITION_EOF, error
-            self._next[partition] = offset  # beyond the mark that ends a transaction, which is no message
 
     def close(self) -> None:
         """End the connection."""
