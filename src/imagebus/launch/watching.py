@@ -16,6 +16,8 @@ SHOWN_LINES = 12
 MOST_RESTARTS = 4
 QUIET_S = 15.0
 """How long nothing may be said."""
+OF_THE_BROKER = "the broker at "
+"""It is starting too; what goes wrong with it, is told by whoever waits for it."""
 CONFIGURATION = ConfigurationError.exit_code
 
 
@@ -51,7 +53,8 @@ class Watching:
                 self._judge(name, state["statename"], state["exitstatus"], state["pid"])
         for name, service in self._services.items():
             for line in self._logs[name].new() if name.startswith("producer") else ():
-                Talk.say(f"  {service.name}: {line}")
+                if not line.startswith(OF_THE_BROKER):
+                    Talk.say(f"  {service.name}: {line}")
         if time.monotonic() - Talk.last > QUIET_S:
             Talk.say(f"  {progress} ({time.monotonic() - self._began:.0f} s)")
 
