@@ -106,16 +106,16 @@ class Feeds:
             slot = _Slot(Newest(feed, record, self._serial, now - silent_s, 0.0))
             self.version += 1
         else:
-            self._bytes -= len(slot.newest.value)
+            self._bytes -= slot.newest.record.footprint
             slot.arrivals.append(now)
             slot.newest = Newest(feed, record, self._serial, now, _rate(slot.arrivals, now))
         self._slots[feed] = slot
-        self._bytes += len(slot.newest.value)
+        self._bytes += slot.newest.record.footprint
 
     def _evict(self) -> None:
         while len(self._slots) > self._max_feeds or (self._bytes > self._max_bytes and len(self._slots) > 1):
             _, slot = self._slots.popitem(last=False)
-            self._bytes -= len(slot.newest.value)
+            self._bytes -= slot.newest.record.footprint
             self.evicted += 1
             self.version += 1
 
@@ -134,7 +134,7 @@ class Feeds:
         """Forget the feeds of topics that are no more."""
         with self._lock:
             for feed in [feed for feed in self._slots if feed.topic not in topics]:
-                self._bytes -= len(self._slots.pop(feed).newest.value)
+                self._bytes -= self._slots.pop(feed).newest.record.footprint
                 self.version += 1
 
 

@@ -11,18 +11,31 @@ import msgspec
 from imagebus import Detection, Frame
 from imagebus.frame import Box
 
+FILLERS = "\u115f\u1160\u3164\uffa0"
+"""Letters by name, which nobody sees."""
+
 
 def is_one_of(detection: Detection, labels: Collection[str]) -> bool:
     """Whether a detection is of one of the labels, however it is written: ``Person`` is a ``person``."""
     return _plain(detection.label) in {_plain(label) for label in labels}
 
 
+def is_to_hide(detection: Detection, labels: Collection[str], searched: Collection[str]) -> bool:
+    """Whether a detection is of one of the labels, or may be one that looks like it in other alphabets.
+
+    So is whatever is not plain ASCII, and no detector of the frame says that it looked for it.
+    """
+    is_strange = not detection.label.isascii() and detection.label not in searched
+    return is_strange or is_one_of(detection, labels)
+
+
 def told_less(frame: Frame, labels: Collection[str]) -> Frame:
     """Mark the detections of these labels as redacted; what was known of them and what they touch goes."""
-    gone = [one.box for one in frame.detections if one.redacted or is_one_of(one, labels)]
+    searched = frame.searched
+    gone = [one.box for one in frame.detections if one.redacted or is_to_hide(one, labels, searched)]
 
     def told(detection: Detection) -> Detection:
-        if detection.redacted or is_one_of(detection, labels):
+        if detection.redacted or is_to_hide(detection, labels, searched):
             return _bare(detection, redacted=True)
         if any(_touch(detection.box, box) for box in gone):
             return _bare(detection, redacted=False)  # such as the face of somebody who was blacked out
@@ -65,9 +78,12 @@ def _bare(detection: Detection, *, redacted: bool) -> Detection:
 
 
 def _plain(label: str) -> str:
-    """Return a label without case, compatibility forms, invisible characters and outer blanks."""
-    folded = unicodedata.normalize("NFKC", label).casefold()
-    return "".join(letter for letter in folded if unicodedata.category(letter) not in ("Cf", "Cc")).strip()
+    """Return the letters and digits of a label, without case, marks and compatibility forms.
+
+    Nothing else tells labels apart, least of all what is not seen.
+    """
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", label).casefold())
+    return "".join(letter for letter in folded if letter.isalnum() and letter not in FILLERS) or label
 
 
 def _touch(one: Box, other: Box) -> bool:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from blackout import black_out, black_picture
-from disclosure import is_one_of, told_less, told_nothing, without_pictures
+from disclosure import is_to_hide, told_less, told_nothing, without_pictures
 from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
@@ -18,7 +18,7 @@ from imagebus.topics import IMAGEAI, REDACTION, Topic
 
 def _labels(value: str | list[str]) -> list[str]:
     """Take ``person,cup`` from a variable as well as a list from the command line."""
-    labels = value.split(",") if isinstance(value, str) else value
+    labels = value.split(",") if isinstance(value, str) else value or [""]
     labels = [label.strip() for label in labels]
     if not all(labels):
         raise ValueError("an object's name may not be empty")
@@ -52,13 +52,16 @@ class Redaction(Filter):
     def process(self, frame: Frame) -> Frame:
         """Return the frame with the objects black, or all black where nobody looked for them."""
         wanted = frozenset(self.options.objects)
-        if missing := wanted - frame.searched:
+        searched = frame.searched
+        if missing := wanted - searched:
             self._warn(missing, frame)
             return told_nothing(black_picture(frame))
-        if not any(is_one_of(detection, wanted) for detection in frame.detections):
+        if not any(is_to_hide(detection, wanted, searched) for detection in frame.detections):
             frame.pixels(1, 1)  # at an eighth of its size: what cannot be decoded is not published unseen
             return without_pictures(frame)  # the same bytes: nothing is encoded twice
-        hidden = [each.box for each in frame.detections if each.redacted or is_one_of(each, wanted)]
+        hidden = [
+            each.box for each in frame.detections if each.redacted or is_to_hide(each, wanted, searched)
+        ]
         return without_pictures(told_less(black_out(frame, hidden), wanted))
 
     def describe(self, frame: Frame) -> str:

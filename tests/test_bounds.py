@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import gc
+import re
+import tracemalloc
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from imagebus import Field, Filter, FilterOptions, Frame, FrameError
+from imagebus import Field, Filter, FilterOptions, Frame, FrameError, service
 from imagebus.backlog import ALL, Backlog
 from imagebus.bus import Bus
 from imagebus.camera import CameraPublisher
 from imagebus.connection import Acknowledged
 from imagebus.dead_letter import letter_of
-from imagebus.errors import FilterError, UnfinishedError
+from imagebus.ending import Ending
+from imagebus.errors import ConfigurationError, FilterError, UnfinishedError
 from imagebus.filter import Result
 from imagebus.held import Item
 from imagebus.outgoing import dead_letter
 from imagebus.record import Headers, Outgoing, Record
 from imagebus.runner import Runner
-from imagebus.testing import MemoryBus, MemoryPublisher, make_frame
+from imagebus.testing import MemoryBus, MemoryPublisher, make_frame, run_filter
 from tests.broker import fresh, make_topic
 
 MB = 1024 * 1024
@@ -58,6 +63,32 @@ def test_the_backlog_is_full_of_whatever_part_of_a_record_is_large(large: Record
     assert backlog.full
     assert backlog.take() is large
     assert not backlog.full
+
+
+def test_of_a_clock_ahead_no_more_is_remembered_than_which_it_is() -> None:
+    backlog, ending = Backlog(2.0), Ending(1000)
+    tracemalloc.start()
+    for number in range(100):
+        large = replace(record(key=b"%d" % number + b"x" * MB), timestamp_ms=9_000_000)
+        backlog.add(large, 1000)
+        assert backlog.take() is large
+        ending.is_reached(large.key, large.timestamp_ms)
+    del large
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 3 * MB
+
+
+def test_an_error_of_a_filter_is_told_in_a_thousand_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    class Wordy(Passing):
+        def process(self, frame: Frame) -> Result:
+            raise ValueError("x" * 100_000)
+
+    bus = MemoryBus()
+    bus.put(make_frame(), "SOURCE_FRAME")
+    bus.run(Wordy(Wordy.Options.parse(["--freshness", "all", "--start", "earliest", "-q"])))
+    assert len(bus.log["SOURCE_FRAME.DLQ"]) == 1
+    assert len(capsys.readouterr().err) < 2000
 
 
 def test_a_dead_letter_carries_few_of_a_million_empty_headers() -> None:
@@ -183,3 +214,33 @@ def test_whatever_ends_the_program_half_way_is_a_failure_of_the_filter(method: s
     bus.put(make_frame(), "SOURCE_FRAME")
     with pytest.raises(FilterError, match=rf"{method}\(\) of passing failed: SystemExit"):
         bus.run(Leaving(Leaving.Options.parse(["--from", "2020-01-01", "--run", "r"])))
+
+
+class Idle(Filter):
+    """Has no method that does anything."""
+
+    class Options(FilterOptions):
+        topic: str = Field("OUT")
+        name: str = Field("idle")
+
+
+def test_a_filter_without_a_method_is_refused_at_its_start() -> None:
+    with pytest.raises(FilterError, match="Idle has neither process nor process_batch"):
+        run_filter(Idle, [make_frame()])
+
+
+def test_a_fault_of_a_filter_names_its_line() -> None:
+    class Wrong(Passing):
+        def process(self, frame: Frame) -> Result:
+            return frame.with_image(np.zeros((1, 1, 3), np.float32))
+
+    bus = MemoryBus()
+    bus.put(make_frame(), "SOURCE_FRAME")
+    bus.run(Wrong(Wrong.Options.parse(["--freshness", "all", "--start", "earliest", "-q"])))
+    [letter] = bus.log["SOURCE_FRAME.DLQ"]
+    assert re.search(r"\(test_bounds\.py:\d+ in process\)$", letter.header("imagebus.error"))
+
+
+def test_a_run_of_what_was_captured_is_given_a_topic_of_its_own() -> None:
+    with pytest.raises(ConfigurationError, match=r"--topic: give a run .* a topic of its own: in OUT"):
+        service.run(Passing, ["--from", "-5m", "--kafka", "localhost:1"])

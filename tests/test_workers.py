@@ -13,6 +13,7 @@ from imagebus import parent as program
 from imagebus.errors import ConfigurationError
 from imagebus.filter import FilterOptions
 from imagebus.kafka.process import Process
+from imagebus.parent import Ended
 from imagebus.workers import port_of
 from tests.programs import ROOT, Program, wait_for
 
@@ -126,6 +127,11 @@ def test_a_bounded_run_gives_up_on_a_worker_that_always_fails(tmp_path: Path) ->
     assert parent.ends() == 1
     assert [parent.starts(worker) for worker in range(3)] == [1, 4, 1]
     assert "giving up" in parent.err.decode()
+
+
+def test_a_worker_that_a_nameless_signal_ended_is_told_of() -> None:
+    assert str(Ended(3, -40, 1.0)) == "worker 3 was ended by signal 40"
+    assert str(Ended(3, -9, 1.0)) == "worker 3 was ended by SIGKILL"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

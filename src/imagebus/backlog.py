@@ -29,7 +29,8 @@ class Backlog:
         self._max_bytes = max_bytes
         self._max_records = max_records
         self._sources: OrderedDict[bytes | None, deque[Record]] = OrderedDict()
-        self._ahead_ms: dict[bytes | None, int] = {}
+        self._ahead_ms: dict[int, int] = {}
+        """By the hash of a source: a key may be as long as a record."""
         self._bytes = 0
         self._records = 0
 
@@ -48,9 +49,9 @@ class Backlog:
         self._count(record, 1)
         ahead_ms = record.timestamp_ms - now_ms
         if ahead_ms > 0 and now_ms and len(self._ahead_ms) < MOST_AHEAD:
-            self._ahead_ms[source] = max(ahead_ms, self._ahead_ms.get(source, 0))
+            self._ahead_ms[hash(source)] = max(ahead_ms, self._ahead_ms.get(hash(source), 0))
         else:
-            self._ahead_ms.pop(source, None)  # that clock was set right
+            self._ahead_ms.pop(hash(source), None)  # that clock was set right
 
     def _source(self, record: Record) -> bytes:
         # Where none is skipped, the order of the log is kept: what is ahead of it is repeated after a kill.
@@ -77,7 +78,7 @@ class Backlog:
         if self._max_age_s == LATEST:
             return True
         oldest_ms = now_ms - self._max_age_s * 1000 + min(work_ms, self._max_age_s * 500)
-        return record.timestamp_ms - self._ahead_ms.get(source, 0) < oldest_ms
+        return record.timestamp_ms - self._ahead_ms.get(hash(source), 0) < oldest_ms
 
     @property
     def keeps_all(self) -> bool:

@@ -17,8 +17,8 @@ class Ending:
 
     def __init__(self, until_ms: int | None) -> None:
         self._until_ms = until_ms
-        self._beyond: dict[bytes | None, int] = {}
-        """The first capture time of each camera since then."""
+        self._beyond: dict[int, int] = {}
+        """The first capture time of each camera since then, by the hash of its key: that may be long."""
 
     def is_reached(self, key: bytes | None, timestamp_ms: int) -> bool:
         """Take the next record in, and say whether the run may end before it."""
@@ -27,4 +27,4 @@ class Ending:
         if timestamp_ms < self._until_ms or len(self._beyond) > MOST_SOURCES:
             self._beyond.clear()
             return False
-        return timestamp_ms >= self._beyond.setdefault(key, timestamp_ms) + LATE_MS
+        return timestamp_ms >= self._beyond.setdefault(hash(key), timestamp_ms) + LATE_MS

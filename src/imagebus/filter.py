@@ -18,7 +18,7 @@ from imagebus.captured import CapturedOptions
 from imagebus.frame import LIVE, Frame
 from imagebus.options import Field, Name, legal_name
 from imagebus.start import Moment, Start
-from imagebus.topics import META, SOURCE, Topic, for_frames, legal
+from imagebus.topics import META, OUTCOMES, SERVICES, SOURCE, Topic, for_frames, legal
 from imagebus.version import VERSION
 
 Result = Frame | Iterable[Frame] | None
@@ -94,6 +94,8 @@ class FilterOptions(CapturedOptions):
     def _no_companion(self) -> Self:
         if (main := self.input.removesuffix(META)) != self.input:
             raise ValueError(f"--input: {self.input} is kept beside {main or 'a topic'}: name that topic")
+        if self.input in (OUTCOMES, SERVICES):
+            raise ValueError(f"--input: a topic of frames is wanted, not {self.input!r}")
         return self
 
     @model_validator(mode="after")

@@ -62,6 +62,7 @@ class Options(BaseSettings):
             description=inspect.cleandoc(description or ""),
             epilog=EPILOG.format(prefix=cls.model_config["env_prefix"]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         parser.add_argument("--version", action="version", version=f"imagebus {VERSION}")
         source: CliSettingsSource[argparse.ArgumentParser] = CliSettingsSource(

@@ -116,7 +116,10 @@ def _carries(topic: str, records: list[Record]) -> str:
 
 
 def _source(record: Record) -> str:
-    return (record.key or b"").decode("utf-8", "replace")
+    key = record.key or b""
+    if len(key) > codec.MAX_NAME_BYTES:  # no camera's; the log may be full of them
+        return f"(a key of {len(key)} bytes)"
+    return key.decode("utf-8", "replace")
 
 
 def _measure(views: Mapping[str, TopicView], survey: Survey, edges: Edges) -> None:

@@ -40,8 +40,15 @@ class Ended:
 
     def __str__(self) -> str:
         if self.status < 0:
-            return f"worker {self.worker} was ended by {signal.Signals(-self.status).name}"
+            return f"worker {self.worker} was ended by {_name_of(-self.status)}"
         return f"worker {self.worker} ended with status {self.status}"
+
+
+def _name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # those of real time have no names
+        return f"signal {number}"
 
 
 class Workers:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -21,6 +24,8 @@ from imagebus.status import Status
 
 FAILURES_IN_A_ROW = 20
 MANY_HELD = 1000
+MOST_WORDS = 1000
+"""So many characters of a filter's error are told, each time."""
 MOST_SOURCES = 100_000
 """So many cameras of a partition are remembered."""
 
@@ -55,6 +60,8 @@ class Processing:
         kind = type(filter)
         self._batches = kind.process_batch is not Filter.process_batch
         self._alone = kind.process is not Filter.process
+        if not (self._batches or self._alone):
+            raise FilterError(f"{kind.__name__} has neither process nor process_batch")
         self._minds_sources = kind.sources is not Filter.sources
         self._held = Held()
         self._sources: dict[int, set[str]] = {}
@@ -247,11 +254,20 @@ class Processing:
 
     def _failed(self, record: Record, error: Exception) -> None:
         self._failures += 1
-        self._bury(record, "error", _said(error))
+        self._bury(record, "error", f"{_said(error)}{self._place_of(error)}")
         if self._failures >= FAILURES_IN_A_ROW:
             raise TooManyFailuresError(
                 f"{self._options.name} failed on {self._failures} frames in a row, last with {_said(error)}"
             ) from error
+
+    def _place_of(self, error: Exception) -> str:
+        """Say where in the filter it happened: its author needs no more of the traceback."""
+        frames = traceback.extract_tb(error.__traceback__)
+        own = getattr(sys.modules.get(type(self._filter).__module__), "__file__", None)
+        inside = [one for one in frames if one.filename == own] or frames
+        return (
+            f" ({Path(inside[-1].filename).name}:{inside[-1].lineno} in {inside[-1].name})" if inside else ""
+        )
 
     def _gain(self, items: Iterable[Item]) -> None:
         """Tell the filter of cameras that it sees for the first time."""
@@ -334,6 +350,6 @@ def _frames(result: Result) -> list[Frame]:
 
 def _said(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"[:MOST_WORDS]
     except Exception as worse:  # noqa: BLE001  a filter's own error may not know what to say
         return f"{type(error).__name__}, which cannot say why ({type(worse).__name__})"

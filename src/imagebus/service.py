@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imagebus import workers
 from imagebus.bus import Bus
+from imagebus.errors import ConfigurationError
 from imagebus.observed import filter_observed
 from imagebus.runner import Runner
 from imagebus.stopping import obey_signals
@@ -22,6 +23,12 @@ def run(filter: type[Filter], argv: Sequence[str] | None = None) -> int:
         ImagebusError: it cannot run.
     """
     options = filter.Options.parse(argv, description=filter.__doc__)
+    if options.is_bounded and "topic" not in options.model_fields_set:
+        raise ConfigurationError(
+            f"give a run of what was captured a topic of its own: in {options.topic} live filters would take "
+            "its frames for live ones",
+            "--topic",
+        )
     worker, port = workers.number(), workers.port_of(options, workers.number())
     options = options.model_copy(update={"metrics_port": port})
     service, bus = filter(options), Bus(options.kafka, options.kafka_config)

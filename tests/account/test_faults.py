@@ -234,3 +234,10 @@ def test_a_record_that_is_no_frame_is_named_by_its_place(scene: Make) -> None:
     one.run(until=2)
     found = one.account("--frames")
     assert (found.status, found.lines[-1]) == (0, "it adds up")
+
+
+def test_the_only_group_that_reads_a_topic_need_not_be_named(done: Scene) -> None:
+    assert done.account("--group", "").status == 0
+    none = done.account("--group", "", topic=done.out)
+    assert none.status == 2
+    assert f"--group: no group reads {done.out}" in none.errors

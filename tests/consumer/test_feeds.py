@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 from feeds import Feed, Feeds, source_of
@@ -27,6 +28,15 @@ def test_the_newest_record_of_each_feed_is_kept() -> None:
     feeds.put(record("a", b"3", topic="U"))
     kept = {feed: newest.value for feed in feeds.all() if (newest := feeds.newest(feed))}
     assert kept == {Feed("T", "a"): b"2", Feed("U", "a"): b"3"}
+
+
+def test_whatever_part_of_a_record_is_large_counts() -> None:
+    feeds = Feeds(max_bytes=1_000_000)
+    for number in range(10):
+        one = record(f"cam{number}")
+        feeds.put(replace(one, headers=(("x", b"x" * 300_000),)))
+    assert len(feeds.all()) == 3
+    assert feeds.evicted == 7
 
 
 def test_the_version_changes_with_the_list_and_not_with_every_picture() -> None:

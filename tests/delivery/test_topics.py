@@ -84,6 +84,21 @@ def test_an_input_made_anew_longer_than_the_old_position_is_read_from_its_first_
     assert program.err.count(b"Traceback") == 0
 
 
+def test_an_input_made_anew_with_fewer_partitions_is_read_from_its_first_frame(
+    kafka: str, run: Run, outcome: Outcome
+) -> None:
+    topic, out = make_topic(kafka, fresh("in"), 2), fresh("out")
+    program = run("-i", topic, "-t", out, "-n", "f", "--freshness", "all")
+    wait_for(lambda: len(committed(kafka, group(topic, out), topic, 2)) == 2, "the start")
+    fill(kafka, topic, 0, 60, 2)
+    frames = outcome(out)
+    wait_for(lambda: len(frames.read()) == 60, "the frames of the first log")
+    make_anew(kafka, topic)
+    fill(kafka, topic, 1000, 120)
+    wait_for(lambda: set(range(1000, 1120)) <= set(frames.sequences()), "all of the new log")
+    assert program.alive
+
+
 def test_partitions_added_to_an_input_are_read_from_their_first_frame(
     kafka: str, run: Run, outcome: Outcome, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ function ofTheBus(now: Situation, state: State): Words {
       why: "no broker",
       title: `No broker at ${state.kafka} for ${duration(now.busSince)}.`,
       text: "The page goes on by itself when it is back. To start one on this machine:",
-      command: "imagebus kafka start",
+      command: startCommand(state.kafka),
     };
   }
   if (state.bus.word === "refused") {
@@ -60,6 +60,12 @@ function ofTheBus(now: Situation, state: State): Words {
   }
   if (now.tiles === 0) return { ...QUIET, kind: "empty", short: "Waiting for a camera" };
   return now.live > 0 ? { ...QUIET, kind: "live", short: "Live" } : { ...QUIET, kind: "idle", short: "Nothing live" };
+}
+
+/** What starts a broker at this address, if it is of this machine. */
+function startCommand(kafka: string): string {
+  const port = /^[^,]*:(\d+)/.exec(kafka)?.[1] ?? "9092";
+  return port === "9092" ? "imagebus kafka start" : `imagebus kafka start --port ${port}`;
 }
 
 /** What the empty page says of the bus. */

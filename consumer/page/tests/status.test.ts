@@ -22,6 +22,8 @@ test("a broker that is away is named, with how long and how to start one", () =>
   const away = wordsFor({ ...fine, state: { ...up, bus: { word: "away", since: 0, problem: "" } }, busSince: 8000 });
   expect(away).toMatchObject({ kind: "no-broker", command: "imagebus kafka start" });
   expect(away.title).toBe("No broker at localhost:9092 for 8.0 s.");
+  const elsewhere = { ...up, kafka: "127.0.0.1:9471,b:1", bus: { word: "away", since: 0, problem: "" } as const };
+  expect(wordsFor({ ...fine, state: elsewhere, busSince: 0 }).command).toBe("imagebus kafka start --port 9471");
 });
 
 test("a broker that refuses is quoted", () => {

@@ -40,7 +40,7 @@ class AccountOptions(CapturedOptions):
     """What to account for."""
 
     input: Positional[Topic] = Field(description="topic that the group reads")
-    group: Text = Field(description="consumer group, as `imagebus topics` names it")
+    group: Text = Field("", description="consumer group; where only one reads the topic, that")
     also: Also = Field("", description="other topics that the group once wrote to, comma-separated")
     as_json: bool = Field(False, validation_alias="json", description="print JSON: one object a line")
     frames: bool = Field(False, description="name every frame, with its outcome")

@@ -19,7 +19,7 @@ from imagebus.record import Record
 from imagebus.topics import META_SETTINGS, OUTCOMES, dead_letters_of, meta_of
 
 MARGIN_MS = 24 * 3600 * 1000
-"""So much older than the first record may its note be: the clocks of a camera and a filter differ."""
+"""At least so much older than the first record may its note be: clocks of cameras and filters differ."""
 MOST_DIGITS = 19
 """Of an offset, which is below 2 to the 63rd."""
 RECORD_BYTES = 70
@@ -62,7 +62,7 @@ def search(bus: Bus, of: Subject) -> tuple[dict[int, Evidence], list[Source]]:
     sources = [Source(meta_of(topic), (OUTPUT,)) for topic in of.outputs]
     sources += [Source(dead_letters_of(of.input), (DEAD,)), Source(OUTCOMES, NOTED)]
     there = bus.topics()
-    since_ms = _first_ms(bus, of)
+    since_ms = _first_ms(bus, of) - _most_ahead_ms(bus, of.input)
     for source in sources:
         source.exists = source.topic in there
         if source.exists:
@@ -89,13 +89,22 @@ def _first_ms(bus: Bus, of: Subject) -> int:
     return max(0, min((record.timestamp_ms for record in first), default=0))
 
 
+def _most_ahead_ms(bus: Bus, topic: str) -> int:
+    """Return how far ahead of the broker's clock a record of the topic may be stamped."""
+    try:
+        allowed = int(bus.settings_of(topic).get("message.timestamp.after.max.ms", MARGIN_MS))
+    except BusError:  # no right to look
+        allowed = MARGIN_MS
+    return max(MARGIN_MS, allowed)
+
+
 def _search_one(
     log: LogReader, source: Source, of: Subject, evidence: dict[int, Evidence], since_ms: int
 ) -> None:
     edges = log.edges()
     is_output = OUTPUT in source.kinds
     # What is not an output is stamped with the time at which it was written, never before its record came.
-    begin = {} if is_output or since_ms < MARGIN_MS else log.since(since_ms - MARGIN_MS)
+    begin = {} if is_output or since_ms < 0 else log.since(since_ms)
     ranges = {number: (max(low, begin.get(number, low)), high) for number, (low, high) in edges.items()}
     kept = dict.fromkeys(edges, 0)
     find = _notes if source.topic == OUTCOMES else _published

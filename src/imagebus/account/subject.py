@@ -67,6 +67,7 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Range) 
         ConfigurationError: there is no such topic or group, or the group does not read the topic.
     """
     there = bus.topics()
+    group = group or _only_reader(bus, topic)
     positions = bus.positions(group)
     if topic not in positions and meta_of(topic) in positions and meta_of(topic) in there:
         topic = meta_of(topic)  # a filter that needs no pixels
@@ -85,6 +86,20 @@ def subject(bus: Bus, topic: str, group: str, also: Sequence[str], span: Range) 
     outputs = sorted({*(part.commit.topic for part in parts.values() if part.commit.topic), *also})
     uncommitted = [partition for partition in range(there[topic]) if partition not in parts]
     return Subject(topic, group, bus.log_id(topic), span, parts, outputs, uncommitted)
+
+
+def _only_reader(bus: Bus, topic: str) -> str:
+    """Return the group that reads a topic, or its META.
+
+    Raises:
+        ConfigurationError: there are several, which are named, or none.
+    """
+    wanted = {topic, meta_of(topic)}
+    groups = sorted(group for group in bus.groups() if wanted & bus.positions(group).keys())
+    if len(groups) == 1:
+        return groups[0]
+    told = f"{len(groups)} groups read {topic}: {', '.join(groups)}" if groups else f"no group reads {topic}"
+    raise ConfigurationError(printable(told), "--group")
 
 
 def _parts(bus: Bus, topic: str, positions: dict[int, Position], span: Range) -> dict[int, Part]:

@@ -310,7 +310,7 @@ class Subscriber:
         numbers = ", ".join(str(place.partition) for place in partitions)
         warn(
             f"the group went on without this process (it stood still, or the broker was away): partitions "
-            f"{numbers} of {self._topic} are with others now, who repeat what was not committed"
+            f"{numbers} of {self._topic} may be with others now, who repeat what was not committed"
         )
         self._listener.lost([p.partition for p in partitions])
         self._final = {}
@@ -336,6 +336,7 @@ class Subscriber:
             BusError: the broker refuses for good.
         """
         try:
+            self._new = self._still_there(self._new)
             assigned = self._resolve(self._new)
         except (KafkaException, BrokerAwayError, TopicGoneError) as error:
             reason = error.args[0]
@@ -351,6 +352,13 @@ class Subscriber:
             [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
         )
         return {a.partition for a in assigned}
+
+    def _still_there(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Return those that the topic has: one made anew may have fewer, as the group will soon know too."""
+        known = self._consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic]
+        if known.error is not None:
+            raise KafkaException(known.error)
+        return [place for place in partitions if place.partition in known.partitions]
 
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
         """Find where to begin; what was not committed yet is committed now, before any work."""

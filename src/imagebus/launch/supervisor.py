@@ -159,8 +159,13 @@ class Supervisor:
             os.close(handle)
 
     def forget(self) -> None:
-        """Remove what was started, with the addresses of cameras, once nothing of it runs."""
+        """Remove what was started, with the addresses of cameras, once nothing of it runs.
+
+        A broker that is started by hand later would else be taken for one of ours.
+        """
         if not self.process and not self.running():
+            for note in (self.folder / "processes").glob("[!.]*"):
+                note.unlink(missing_ok=True)
             for name in ("services.json", "services.json.part"):
                 (self.folder / name).unlink(missing_ok=True)
 
