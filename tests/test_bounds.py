@@ -241,6 +241,15 @@ def test_a_fault_of_a_filter_names_its_line() -> None:
     assert re.search(r"\(test_bounds\.py:\d+ in process\)$", letter.header("imagebus.error"))
 
 
+def test_a_filter_that_fails_fails_its_own_test() -> None:
+    class Failing(Passing):
+        def process(self, frame: Frame) -> Result:
+            raise KeyError(frame.sequence)
+
+    with pytest.raises(FilterError, match=r"2 frames failed, the first with KeyError: 0 \(test_bounds"):
+        run_filter(Failing, [make_frame(sequence=number) for number in range(2)])
+
+
 def test_a_run_of_what_was_captured_is_given_a_topic_of_its_own() -> None:
     with pytest.raises(ConfigurationError, match=r"--topic: give a run .* a topic of its own: in OUT"):
         service.run(Passing, ["--from", "-5m", "--kafka", "localhost:1"])

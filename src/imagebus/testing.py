@@ -12,12 +12,13 @@ import numpy as np
 
 from imagebus import codec, jpeg, trace
 from imagebus.connection import Acknowledged, Assigned, Listener, Position, Start
+from imagebus.errors import FilterError
 from imagebus.filter import Filter
 from imagebus.frame import Detection, Frame, Hop
 from imagebus.outgoing import frame_records
 from imagebus.record import Headers, Outgoing, Record
 from imagebus.runner import Runner
-from imagebus.topics import meta_of
+from imagebus.topics import dead_letters_of, meta_of
 
 
 def make_frame(
@@ -51,12 +52,19 @@ def make_frame(
 
 
 def run_filter(filter: type[Filter], frames: Iterable[Frame], *flags: str) -> list[Frame]:
-    """Run a filter on frames through the real runner and a bus in memory; return what it published."""
+    """Run a filter on frames through the real runner and a bus in memory; return what it published.
+
+    Raises:
+        FilterError: the filter failed on a frame; on the bus it would be a dead letter.
+    """
     options = filter.Options.parse([*flags, "--freshness", "all", "--start", "earliest", "--quiet"])
     bus = MemoryBus()
     for frame in frames:
         bus.put(frame, options.input)
     bus.run(filter(options))
+    letters = bus.log.get(dead_letters_of(options.input if filter.pixels else meta_of(options.input)), [])
+    if failed := [letter for letter in letters if letter.header("imagebus.reason") == "error"]:
+        raise FilterError(f"{len(failed)} frames failed, the first with {failed[0].header('imagebus.error')}")
     if not filter.pixels:
         return [codec.decode_meta(record.value or b"") for record in bus.log[meta_of(options.topic)]]
     return [codec.decode(record.value or b"") for record in bus.log[options.topic]]
