@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run every benchmark but the soak, in about 13 minutes on a quiet machine, and write bench/RESULTS.md.
+# Run every benchmark but the soak, in about 16 minutes on a quiet machine, and write bench/RESULTS.md.
 # A soak that was run before (python -m bench.soak --minutes 60) keeps its place there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +18,7 @@ bench throughput
 bench detector
 bench cameras
 bench idle
+bench breakdown
 python -m bench.summary >bench/results/RESULTS.md
 mv bench/results/RESULTS.md bench/RESULTS.md
 echo "figures: bench/RESULTS.md"

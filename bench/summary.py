@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.report import RESULTS, markdown
 
-ORDER = ("hop", "chain", "throughput", "detector", "cameras", "idle", "soak")
+ORDER = ("hop", "chain", "throughput", "detector", "cameras", "idle", "breakdown", "soak")
 HEAD = """\
 # Figures
 

@@ -17,7 +17,7 @@ from bench.soak import growth
 from bench.summary import page
 from tests.programs import ROOT
 
-ALONE = ("idle", "soak")
+ALONE = ("idle", "breakdown", "soak")
 """What has no other side."""
 Bench = Callable[[str], dict[str, Any]]
 runs = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -55,7 +55,9 @@ def column(report: dict[str, Any], name: str) -> list[str]:
     return [row[place] for row in report["rows"]]
 
 
-@pytest.mark.parametrize("name", ["hop", "chain", "throughput", "detector", "cameras", "idle", "soak"])
+@pytest.mark.parametrize(
+    "name", ["hop", "chain", "throughput", "detector", "cameras", "idle", "breakdown", "soak"]
+)
 def test_a_benchmark_says_how_it_is_used(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", "--help"],
@@ -113,6 +115,14 @@ class TestRuns:
 
     def test_idle_services_are_measured(self, bench: Bench) -> None:
         assert len(bench("idle --seconds 2")["targets"]) == 3
+
+    def test_the_parts_of_a_frames_time_are_less_than_all_of_it(self, bench: Bench) -> None:
+        report = bench("breakdown --count 80")
+        assert column(report, "part")[-1] == "all"
+        for one in report["raw"]:
+            parts = [value for part, value in one.items() if part not in ("filter", "all")]
+            assert len(parts) == 6
+            assert 0 < sum(parts) <= one["all"] * 1.01
 
     def test_memory_is_sampled_while_cameras_run(self, bench: Bench) -> None:
         report = bench("soak --minutes 0.3 --every 1 --fps 2")
