@@ -101,7 +101,7 @@ def run(options: argparse.Namespace, kafka: Broker, work: Path) -> Report:
     report = Report(
         "breakdown",
         f"{options.count - SKIPPED} frames of 720p, {mean_kb(pictures):.0f} KB, that lie in the topic: "
-        "ms a frame in the one thread of a filter, to read is to wait, too. Beside it work the client's threads "
+        "ms a frame in the one thread of a filter, to read is to wait. Beside it work the client's threads "
         "and the broker, on the same cores.",
         ("part", *(f"{name}, ms a frame" for name in found)),
     )
