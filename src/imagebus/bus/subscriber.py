@@ -348,9 +348,9 @@ class Subscriber:
             return set()
         self._new, self._moved, self._told = [], set(), False
         self._listener.assigned(assigned)
-        self._consumer.incremental_assign(
-            [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
-        )
+        places = [TopicPartition(self._topic, a.partition, max(a.position.offset, a.low)) for a in assigned]
+        self._consumer.incremental_assign(places)
+        self._consumer.resume(places)  # one that was paused when it was lost would stay so
         return {a.partition for a in assigned}
 
     def _still_there(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
