@@ -54,6 +54,29 @@ def test_who_listens_reads_nothing_on_and_goes_on_where_he_was(kafka: str) -> No
     subscriber.close()
 
 
+def test_a_partition_that_was_lost_while_its_owner_only_listened_is_read_when_it_comes_back(
+    kafka: str,
+) -> None:
+    topic, group = make_topic(kafka, fresh("listen"), 2), fresh("group")
+    put(kafka, topic, [Put(b"%d" % n, partition=n % 2) for n in range(20)])
+    owner = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Nobody())
+    wait_for(lambda: owner.read(5, 0.2), "a first record")
+    other = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Nobody())
+    theirs: list[Record] = []
+
+    def shared() -> bool:
+        owner.listen()
+        theirs.extend(other.read(1, 0.1))
+        return bool(theirs)
+
+    wait_for(shared, "its share")
+    other.close()
+    lost = theirs[0].partition
+    put(kafka, topic, [Put(b"late", partition=lost)])
+    wait_for(lambda: any(one.value == b"late" for one in owner.read(100, 0.2)), "what came since")
+    owner.close()
+
+
 def test_a_topic_that_is_deleted_and_made_anew_is_followed_again(kafka: str) -> None:
     gone, stays = make_topic(kafka, fresh("gone")), make_topic(kafka, fresh("stays"))
     tail = Tail(Bus(kafka))
