@@ -15,6 +15,7 @@ import pytest
 
 from imagebus.errors import ConfigurationError, ImagebusError
 from imagebus.kafka.process import Process
+from imagebus.kafka.state import State
 from imagebus.launch.services import Service
 from imagebus.launch.stop import stop
 from imagebus.launch.supervisor import Supervisor
@@ -208,6 +209,21 @@ def test_nothing_else_is_stopped_not_even_the_same_program_or_a_later_process_of
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_broker_that_is_started_by_hand_after_a_run_is_none_of_it(data: Path) -> None:
+    started(data, service("broker"))
+    assert stop(data)
+    folder = data / "kafka" / "broker"
+    folder.mkdir(parents=True)
+    by_hand = subprocess.Popen([sys.executable, "-c", FOR_EVER])
+    try:
+        State(Process.of(by_hand.pid), 9092).write(folder)
+        assert not stop(data)
+        assert by_hand.poll() is None
+    finally:
+        by_hand.kill()
+        by_hand.wait()
 
 
 def test_a_secret_is_in_no_file_that_others_can_read_and_in_no_command_line(data: Path) -> None:
