@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 
 import pytest
 
+from bench.on_bus import Owner
 from imagebus.bus import Bus, Tail
-from imagebus.connection import Assigned, Position
 from imagebus.record import Record
 from imagebus.start import EARLIEST, Plan
 from tests.broker import Put, delete_topic, fresh, make_topic, put
@@ -17,23 +16,10 @@ from tests.programs import wait_for
 pytestmark = pytest.mark.kafka
 
 
-class Nobody:
-    """A member of a group that takes note of nothing."""
-
-    def assigned(self, partitions: Iterable[Assigned]) -> None: ...
-
-    def revoked(self, partitions: Iterable[int]) -> Mapping[int, Position]:
-        return {}
-
-    def lost(self, partitions: Iterable[int]) -> None: ...
-
-    def passed(self, partition: int, offset: int) -> None: ...
-
-
 def test_who_listens_reads_nothing_on_and_goes_on_where_he_was(kafka: str) -> None:
     topic = make_topic(kafka, fresh("listen"), 2)
     put(kafka, topic, [Put(b"%d" % n, partition=n % 2) for n in range(400)])
-    subscriber = Bus(kafka).subscriber(topic, fresh("group"), Plan(EARLIEST), Nobody())
+    subscriber = Bus(kafka).subscriber(topic, fresh("group"), Plan(EARLIEST), Owner())
     found: list[Record] = []
 
     def read() -> int:
@@ -59,9 +45,9 @@ def test_a_partition_that_was_lost_while_its_owner_only_listened_is_read_when_it
 ) -> None:
     topic, group = make_topic(kafka, fresh("listen"), 2), fresh("group")
     put(kafka, topic, [Put(b"%d" % n, partition=n % 2) for n in range(20)])
-    owner = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Nobody())
+    owner = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Owner())
     wait_for(lambda: owner.read(5, 0.2), "a first record")
-    other = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Nobody())
+    other = Bus(kafka).subscriber(topic, group, Plan(EARLIEST), Owner())
     theirs: list[Record] = []
 
     def shared() -> bool:

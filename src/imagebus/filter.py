@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, field_validator, model_val
 
 from imagebus import moment, program, start
 from imagebus.captured import CapturedOptions
+from imagebus.codec import MAX_NAME_BYTES
 from imagebus.frame import LIVE, Frame
 from imagebus.options import Field, Name, legal_name
 from imagebus.start import Moment, Start
@@ -109,8 +110,8 @@ class FilterOptions(CapturedOptions):
             raise ValueError(f"--from: {moment.text(begin)} lies ahead: nothing is captured since")
         if self.run and not self.is_bounded:
             raise ValueError(f"--run {self.run} names a bounded run: give --from or --until too")
-        if len(self.run.encode()) > 256 or self.run == LIVE:
-            raise ValueError(f"--run is a name of at most 256 bytes other than {LIVE}")
+        if len(self.run.encode()) > MAX_NAME_BYTES or self.run == LIVE:
+            raise ValueError(f"--run is a name of at most {MAX_NAME_BYTES} bytes other than {LIVE}")
         return self
 
     @property

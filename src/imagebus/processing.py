@@ -264,10 +264,8 @@ class Processing:
         """Say where in the filter it happened: its author needs no more of the traceback."""
         frames = traceback.extract_tb(error.__traceback__)
         own = getattr(sys.modules.get(type(self._filter).__module__), "__file__", None)
-        inside = [one for one in frames if one.filename == own] or frames
-        return (
-            f" ({Path(inside[-1].filename).name}:{inside[-1].lineno} in {inside[-1].name})" if inside else ""
-        )
+        last = ([one for one in frames if one.filename == own] or frames)[-1]
+        return f" ({Path(last.filename).name}:{last.lineno} in {last.name})"
 
     def _gain(self, items: Iterable[Item]) -> None:
         """Tell the filter of cameras that it sees for the first time."""

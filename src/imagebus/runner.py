@@ -94,20 +94,20 @@ class Runner:
         plan = self._prepare()
         bounded = self._options.is_bounded
         if self._stopping:
-            self._refuse_to_stop()
+            self._raise_if_unfinished()
             return
         self._filter.start()
         subscriber = self._bus.subscriber(self._input, self._options.group_id, plan, self, bounded=bounded)
         self.status.ready = True
         try:
             self._work_until_stopped(subscriber)
-            self._refuse_to_stop()
+            self._raise_if_unfinished()
         finally:
             self.status.ready = False
             self._finish(subscriber)
             self._filter.stop()
 
-    def _refuse_to_stop(self) -> None:
+    def _raise_if_unfinished(self) -> None:
         """Raise where a bounded run was stopped: whoever waits for it goes on with what is half done."""
         if self._options.is_bounded and self._stopping:
             raise UnfinishedError(
@@ -279,8 +279,8 @@ class Runner:
     def _waits_for_batch(self) -> bool:
         """Whether there is something to do, but a fuller batch is worth waiting for."""
         backlog, most = self._backlog, self._options.batch
-        nothing_comes = self._has_read_all or not self._options.batch_wait
-        if not backlog or backlog.full or len(backlog) >= most or nothing_comes:
+        in_vain = self._has_read_all or not self._options.batch_wait
+        if not backlog or backlog.full or len(backlog) >= most or in_vain:
             self._batch_since = None
             return False
         self._batch_since = self._batch_since or time.monotonic()

@@ -16,10 +16,8 @@ from imagebus.commit import DEAD, OUTPUT
 from imagebus.errors import BusError, FrameError
 from imagebus.outgoing import GROUP, LOG, OFFSET, PARTITION, TOPIC
 from imagebus.record import Record
-from imagebus.topics import META_SETTINGS, OUTCOMES, dead_letters_of, meta_of
+from imagebus.topics import MAX_AHEAD_MS, META_SETTINGS, OUTCOMES, dead_letters_of, meta_of
 
-MARGIN_MS = 24 * 3600 * 1000
-"""At least so much older than the first record may its note be: clocks of cameras and filters differ."""
 MOST_DIGITS = 19
 """Of an offset, which is below 2 to the 63rd."""
 RECORD_BYTES = 70
@@ -92,10 +90,10 @@ def _first_ms(bus: Bus, of: Subject) -> int:
 def _most_ahead_ms(bus: Bus, topic: str) -> int:
     """Return how far ahead of the broker's clock a record of the topic may be stamped."""
     try:
-        allowed = int(bus.settings_of(topic).get("message.timestamp.after.max.ms", MARGIN_MS))
+        allowed = int(bus.settings_of(topic).get("message.timestamp.after.max.ms", MAX_AHEAD_MS))
     except BusError:  # no right to look
-        allowed = MARGIN_MS
-    return max(MARGIN_MS, allowed)
+        allowed = MAX_AHEAD_MS
+    return max(MAX_AHEAD_MS, allowed)  # at least: clocks of cameras and filters differ
 
 
 def _search_one(

@@ -309,7 +309,7 @@ class Subscriber:
     def _on_lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         numbers = ", ".join(str(place.partition) for place in partitions)
         warn(
-            f"the group went on without this process (it stood still, or the broker was away): partitions "
+            "the group went on without this process (it stood still, or the broker was away): partitions "
             f"{numbers} of {self._topic} may be with others now, who repeat what was not committed"
         )
         self._listener.lost([p.partition for p in partitions])
@@ -336,7 +336,6 @@ class Subscriber:
             BusError: the broker refuses for good.
         """
         try:
-            self._new = self._still_there(self._new)
             assigned = self._resolve(self._new)
         except (KafkaException, BrokerAwayError, TopicGoneError) as error:
             reason = error.args[0]
@@ -353,22 +352,18 @@ class Subscriber:
         self._consumer.resume(places)  # one that was paused when it was lost would stay so
         return {a.partition for a in assigned}
 
-    def _still_there(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """Return those that the topic has: one made anew may have fewer, as the group will soon know too."""
-        known = self._consumer.list_topics(self._topic, timeout=ANSWER_S).topics[self._topic]
-        if known.error is not None:
-            raise KafkaException(known.error)
-        return [place for place in partitions if place.partition in known.partitions]
-
     def _resolve(self, partitions: list[TopicPartition]) -> list[Assigned]:
-        """Find where to begin; what was not committed yet is committed now, before any work."""
+        """Find where to begin; what was not committed yet is committed now, before any work.
+
+        A topic that was made anew may have fewer partitions, as the group will soon know too.
+        """
         log = LogOffsets(self._consumer, self._topic, self._log_id(self._topic))
         self._watch.take(log.id)
         commits = self.positions()
         assigned, first = [], {}
-        for partition in (place.partition for place in partitions):
+        for partition in (place.partition for place in partitions if place.partition in commits):
             edges = log.edges(partition)
-            position = commits.get(partition)
+            position = commits[partition]
             if position is None or self._is_another_log(position, log, partition, edges):
                 is_new = position is not None or self._is_new(partition, log, commits)
                 position = self._beginning(log, partition, len(commits), edges[0] if is_new else None)

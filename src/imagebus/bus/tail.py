@@ -111,7 +111,7 @@ class Tail:
         return records
 
     def _forget(self, topic: str, partition: int) -> None:
-        """Follow a partition that is gone no longer: made anew, it is one to begin with."""
+        """Take note that a partition is gone; made anew, it is one to begin with."""
         if (topic, partition) in self._followed:
             self._followed.discard((topic, partition))
             self._reader.incremental_unassign([TopicPartition(topic, partition)])
